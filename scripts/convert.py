@@ -1,0 +1,49 @@
+"""Annotated text in its published format → spaCy's binary .spacy, with a report of what was dropped."""
+
+from enum import Enum
+from pathlib import Path
+from typing import List, Optional
+
+import spacy
+import typer
+from spacy.tokens import DocBin
+
+from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.jsonl import jsonl_records
+from spacy_clinicalbert.corpora.mtsamples import mtsamples_records
+from spacy_clinicalbert.corpora.pubtator import pubtator_records
+
+
+class Format(str, Enum):
+    jsonl = "jsonl"
+    mtsamples = "mtsamples"
+    pubtator = "pubtator"
+
+
+def main(
+    form: Format,
+    source: Path = typer.Argument(..., exists=True, dir_okay=False),
+    target: Path = typer.Argument(...),
+    split: Optional[str] = typer.Option(None, help="For jsonl and mtsamples: train, dev or test"),
+    label: List[str] = typer.Option([], help="For pubtator: TYPE=LABEL, or *=LABEL for all types"),
+    lang: str = typer.Option("en", help="Language of the tokenizer"),
+    strict: bool = typer.Option(False, help="Stop at the first entity that cannot be kept"),
+) -> None:
+    """Convert SOURCE to TARGET."""
+    if form is Format.pubtator:
+        records = pubtator_records(source, dict(pair.split("=", 1) for pair in label) or None)
+    else:
+        records = {Format.jsonl: jsonl_records, Format.mtsamples: mtsamples_records}[form](source, split)
+    report = Report(strict=strict)
+    docs = DocBin(store_user_data=True)
+    for doc in to_docs(records, spacy.blank(lang), report):
+        docs.add(doc)
+    if not len(docs):
+        raise typer.BadParameter(f"no note of '{source}' could be kept: {report}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    docs.to_disk(target)
+    print(f"{target}: {report}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

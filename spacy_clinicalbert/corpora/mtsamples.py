@@ -1,0 +1,50 @@
+"""MTSamples transcriptions as JSON lines: one note a line, with the specialties and note types it is filed under."""
+
+from pathlib import Path
+from typing import Dict, Iterator, Optional, Union
+from zlib import crc32
+
+import srsly
+
+from .docs import Reader, Record, make_reader
+
+# What the site files notes under, where it names the kind of document and not a specialty.
+NOTE_TYPES: Dict[str, str] = {
+    "Consult - History and Phy.": "consult",
+    "Discharge Summary": "discharge_summary",
+    "Emergency Room Reports": "emergency_report",
+    "Radiology": "radiology_report",
+    "SOAP / Chart / Progress Notes": "progress_note",
+    "Surgery": "operative_report",
+}
+
+
+def split_of(note_id: object) -> str:
+    """The split that a note belongs to, by its id alone: 70 % train, 10 % dev, 20 % test. It stays the same
+    whatever else the file holds, and a note filed under several specialties stands in one split."""
+    bucket = crc32(str(note_id).encode()) % 10
+    return "train" if bucket < 7 else "dev" if bucket == 7 else "test"
+
+
+def mtsamples_records(
+    path: Union[str, Path], split: Optional[str] = None, labels: Dict[str, str] = NOTE_TYPES
+) -> Iterator[Record]:
+    """Read the notes with their types as categories; a note can have several, or none.
+
+    path (Union[str, Path]): The JSON lines, with "sample_id", "text" and "specialties".
+    split (Optional[str]): "train", "dev" or "test", see `split_of`; None reads all.
+    labels (Dict[str, str]): Specialty as the site names it → category. Others are left out.
+    YIELDS (Record): One record a note, with every category 0 or 1.
+    """
+    for row in srsly.read_jsonl(path):
+        if split is None or split_of(row["sample_id"]) == split:
+            yield {
+                "id": row["sample_id"],
+                "text": row["text"],
+                "cats": {label: float(name in row["specialties"]) for name, label in labels.items()},
+            }
+
+
+def read_mtsamples(path: Path, split: Optional[str] = None, strict: bool = False) -> Reader:
+    """The registered reader `spacy-clinicalbert.mtsamples.v1`; see `mtsamples_records`."""
+    return make_reader(lambda: mtsamples_records(path, split), strict)

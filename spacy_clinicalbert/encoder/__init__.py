@@ -1,0 +1,1 @@
+"""Note → one vector per spaCy token."""

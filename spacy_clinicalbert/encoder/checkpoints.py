@@ -1,0 +1,234 @@
+"""Where an encoder's weights and tokenizer come from: a preset, a hub id or a folder; and where they go."""
+
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+from transformers import AutoModel, AutoTokenizer
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+from .presets import PRESETS, Preset
+
+logger = logging.getLogger(__name__)
+
+# Position embeddings of these start behind the padding index (fairseq's habit), so that fewer can be used.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+
+
+@dataclass
+class Checkpoint:
+    """A network with the tokenizer that it was trained with.
+
+    network (transformers.PreTrainedModel): float32, on the CPU, without a head.
+    tokenizer (transformers.PreTrainedTokenizerFast): Pads, truncates and adds nothing unless told to.
+    positions (int): The longest input in wordpieces, special tokens included.
+    """
+
+    network: Any
+    tokenizer: Any
+    positions: int
+
+    @property
+    def width(self) -> int:
+        return self.network.config.hidden_size
+
+
+def load_checkpoint(
+    name: str,
+    *,
+    revision: Optional[str] = None,
+    local_files_only: bool = False,
+    lowercase: Optional[bool] = None,
+) -> Checkpoint:
+    """Load a checkpoint's network and tokenizer.
+
+    name (str): A preset's short name, a hub id, or a folder as the hub has it.
+    revision (Optional[str]): Branch, tag or commit on the hub.
+    local_files_only (bool): Use the hub's local cache only.
+    lowercase (Optional[bool]): Whether the tokenizer lower-cases. None takes what the preset says, else the
+        checkpoint's own tokenizer files, else whether its vocabulary has upper-case letters.
+    RETURNS (Checkpoint): The network in float32, in evaluation mode.
+    RAISES (ValueError): The checkpoint is missing, incomplete or contradicts itself.
+    """
+    source, preset, options = _resolve(name, revision, local_files_only)
+    tokenizer = load_tokenizer(
+        name, revision=revision, local_files_only=local_files_only, lowercase=lowercase
+    )
+    try:
+        # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
+        network, info = AutoModel.from_pretrained(
+            source, output_loading_info=True, weights_only=True, trust_remote_code=False, **options
+        )
+    except Exception as err:
+        raise ValueError(_load_error(source, "weights", err)) from err
+    missing = [key for key in info["missing_keys"] if "pooler" not in key and "position_ids" not in key]
+    if missing or info["mismatched_keys"]:
+        raise ValueError(
+            f"'{source}' is not a whole checkpoint of a '{network.config.model_type}' network: it lacks, or has in "
+            f"another shape, {len(missing) + len(info['mismatched_keys'])} weights, such as "
+            f"'{(missing or [key for key, *_ in info['mismatched_keys']])[0]}'. Check that config.json and the "
+            "weights belong together."
+        )
+    if len(tokenizer) > network.config.vocab_size:
+        raise ValueError(
+            f"'{source}' contradicts itself: its tokenizer has {len(tokenizer)} wordpieces, its network embeds "
+            f"{network.config.vocab_size}. Take the tokenizer that belongs to these weights."
+        )
+    positions = _usable_positions(network.config)
+    if preset and preset.positions < positions:
+        positions = preset.positions
+    tokenizer.model_max_length = positions
+    return Checkpoint(network.float().eval(), tokenizer, positions)
+
+
+def load_tokenizer(
+    name: str,
+    *,
+    revision: Optional[str] = None,
+    local_files_only: bool = False,
+    lowercase: Optional[bool] = None,
+) -> Any:
+    """Load a checkpoint's tokenizer alone, with the casing of its vocabulary; see `load_checkpoint`.
+
+    RETURNS (transformers.PreTrainedTokenizerFast): With truncation and padding off.
+    RAISES (ValueError): There is none, it has no offsets, or its casing contradicts its vocabulary.
+    """
+    source, preset, options = _resolve(name, revision, local_files_only)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, **options)
+        wanted = lowercase if lowercase is not None else preset.lowercase if preset else None
+        if wanted is None and _is_wordpiece(tokenizer):
+            # Where the files are silent, transformers lower-cases any vocabulary.
+            wanted = get_tokenizer_config(source, **options).get("do_lower_case", not _has_upper_case(tokenizer))
+        if wanted is not None and wanted != _lowercases(tokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(
+                source, use_fast=True, trust_remote_code=False, do_lower_case=wanted, **options
+            )
+    except Exception as err:
+        raise ValueError(_load_error(source, "tokenizer", err)) from err
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"The tokenizer of '{source}' is a slow one without character offsets, which align wordpieces with "
+            "tokens. Convert it to a tokenizer.json with the library tokenizers."
+        )
+    if lowercase is None and _is_wordpiece(tokenizer) and _has_upper_case(tokenizer) == _lowercases(tokenizer):
+        cased, does = ("cased", "lower-cases") if _lowercases(tokenizer) else ("lower-case", "keeps case")
+        raise ValueError(
+            f"'{source}' contradicts itself: its vocabulary is {cased}, its tokenizer {does}, so that most words "
+            f"would be unknown. Set lowercase = {str(not _lowercases(tokenizer)).lower()} in the model's config, or "
+            "do_lower_case in the checkpoint's tokenizer_config.json."
+        )
+    # MiniLM's tokenizer.json cuts at 128 wordpieces and pads: nothing may be lost here.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a folder that `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` open: safetensors in
+    float32, config.json and the tokenizer's files."""
+    checkpoint.network.save_pretrained(folder, safe_serialization=True)
+    checkpoint.tokenizer.save_pretrained(folder)
+
+
+def checkpoint_to_files(checkpoint: Checkpoint) -> Dict[str, bytes]:
+    """The files of `save_checkpoint`, as bytes by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(checkpoint, Path(folder))
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
+def checkpoint_from_files(files: Dict[str, bytes]) -> Checkpoint:
+    """The checkpoint that `checkpoint_to_files` gave the files of."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file_name, data in files.items():
+            # Only the last part of a name: what is loaded must not write outside the folder.
+            (Path(folder) / Path(file_name).name).write_bytes(data)
+        return load_saved_checkpoint(Path(folder))
+
+
+def load_saved_checkpoint(folder: Path) -> Checkpoint:
+    """Load what `save_checkpoint` wrote, without hub or presets.
+
+    RAISES (ValueError): Names the file that is missing, damaged or foreign.
+    """
+    again = "Copy the whole pipeline folder again, or train and save it anew."
+    if not folder.is_dir():
+        raise ValueError(
+            f"'{folder}' is not a folder with config.json, model.safetensors and tokenizer files, as a saved "
+            f"clinicalbert has it. A pipeline that another factory saved cannot be read here. {again}"
+        )
+    for file_name in ("config.json", "tokenizer_config.json"):
+        path = folder / file_name
+        if not path.is_file():
+            raise ValueError(f"The saved encoder lacks '{path}'. {again}")
+        try:
+            json.loads(path.read_text(encoding="utf8"))
+        except ValueError as err:
+            raise ValueError(f"'{path}' of the saved encoder is damaged. {again}") from err
+    if not list(folder.glob("model*.safetensors")):
+        raise ValueError(f"The saved encoder lacks '{folder / 'model.safetensors'}'. {again}")
+    return load_checkpoint(str(folder), local_files_only=True)
+
+
+def special_tokens(tokenizer: Any) -> Tuple[List[int], List[int]]:
+    """The ids that the tokenizer puts before and behind a single text, [CLS] and [SEP] for BERT."""
+    encoding = tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
+    ids, mask = encoding["input_ids"], encoding["special_tokens_mask"]
+    first, last = mask.index(0), len(mask) - mask[::-1].index(0)
+    return ids[:first], ids[last:]
+
+
+def _resolve(
+    name: str, revision: Optional[str], local_files_only: bool
+) -> Tuple[str, Optional[Preset], Dict[str, Any]]:
+    """RETURNS: hub id or folder, its preset if it has one, and the options of `from_pretrained`."""
+    if Path(name).is_dir():
+        return str(Path(name)), None, {"local_files_only": True}
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise ValueError(f"There is no folder '{name}' to load a checkpoint from.")
+    by_hub_id = {preset.hub_id: preset for preset in PRESETS.values()}
+    preset = PRESETS.get(name) or by_hub_id.get(name)
+    options = {"revision": revision or "main", "local_files_only": local_files_only}
+    return (preset.hub_id if preset else name), preset, options
+
+
+def _usable_positions(config: Any) -> int:
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    if config.model_type in _OFFSET_POSITIONS:
+        positions -= (config.pad_token_id or 0) + 1
+    return positions
+
+
+def _is_wordpiece(tokenizer: Any) -> bool:
+    return json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"] == "WordPiece"
+
+
+def _has_upper_case(tokenizer: Any) -> bool:
+    """Whether more than a stray few of the vocabulary's words have an upper-case letter."""
+    special = set(tokenizer.all_special_tokens)
+    words = [word for word in tokenizer.get_vocab() if word not in special and not word.startswith("[")]
+    return sum(word != word.lower() for word in words) > len(words) / 100
+
+
+def _lowercases(tokenizer: Any) -> bool:
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return normalizer is not None and normalizer.normalize_str("Ab") == "ab"
+
+
+def _load_error(source: str, what: str, err: Exception) -> str:
+    if Path(source).is_dir():
+        files = sorted(path.name for path in Path(source).iterdir())
+        return (
+            f"Cannot load the {what} in the folder '{source}' ({type(err).__name__}: {err}). It must hold "
+            f"config.json, the weights (model.safetensors, or pytorch_model.bin without pickled code) and the "
+            f"tokenizer's files (vocab.txt or tokenizer.json), whole; it holds {', '.join(files) or 'nothing'}."
+        )
+    return (
+        f"Cannot load the {what} of '{source}' from the Hugging Face hub or its local cache ({type(err).__name__}: "
+        f"{err}). Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
+        "name."
+    )

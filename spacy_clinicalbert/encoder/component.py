@@ -1,0 +1,227 @@
+"""The spaCy component that encodes notes."""
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union
+
+import srsly
+from spacy import util
+from spacy.pipeline.pipe import deserialize_config
+from spacy.tokens import Doc
+from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
+from spacy_transformers import FullTransformerBatch, Transformer, install_extensions
+from spacy_transformers.annotation_setters import null_annotation_setter
+from spacy_transformers.layers import TransformerListener
+from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
+
+from .data import EncodedDoc, gradient_arrays
+from .engines import TorchEngine
+from .listener import ClinicalBertListener
+
+
+class ClinicalBert(Transformer):
+    """Encodes notes of any length and publishes one vector a token as `doc._.trf_data`, which this project's
+    listeners and spacy-transformers' read.
+
+    vocab (Vocab): The pipeline's vocabulary.
+    model (Model[List[Doc], FullTransformerBatch]): As `encoder.model.Encoder` makes it.
+    set_extra_annotations (Callable): Called with the Docs and the batch after the vectors are set.
+    name (str): The component's name in the pipeline.
+    max_batch_items (int): The most positions of a forward pass, padding and special tokens included.
+    max_update_items (int): The most positions of an update that keep their activations for the backward; what
+        is beyond is computed twice. It bounds the memory of training.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], FullTransformerBatch],
+        set_extra_annotations: Callable = null_annotation_setter,
+        *,
+        name: str = "clinicalbert",
+        max_batch_items: int = 4096,
+        max_update_items: int = 8192,
+    ):
+        if not any(isinstance(shim, TorchEngine) for shim in getattr(model, "shims", [])):
+            raise ValueError(
+                f"The component '{name}' wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a "
+                "config that had the factory transformer, delete its [components.*.model] block, or rewrite it."
+            )
+        super().__init__(vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items)
+        self.cfg["max_update_items"] = max_update_items
+        self._apply_cfg()
+        self._update: Optional[PendingUpdate] = None
+
+    def _apply_cfg(self) -> None:
+        for key in ("max_batch_items", "max_update_items"):
+            if self.cfg[key] < 1:
+                raise ValueError(f"{key} of '{self.name}' is {self.cfg[key]}; set it to 1 or more.")
+            self.model.attrs[key] = self.cfg[key]
+
+    def add_listener(self, listener: TransformerListener, component_name: str) -> None:
+        """Link a head's listener. Usually internal."""
+        super().add_listener(listener, component_name)
+        if isinstance(listener, ClinicalBertListener):
+            listener.upstream_ids.add(self.model.id)
+
+    def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
+        """Encode a stream of Docs, in their order.
+
+        batch_size (int): Docs to buffer; the passes over their windows are bounded by max_batch_items.
+        YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
+        """
+        install_extensions()
+        for docs in util.minibatch(stream, size=batch_size):
+            yield from self._encode(list(docs))
+
+    def _encode(self, docs: List[Doc]) -> List[Doc]:
+        try:
+            self.set_annotations(docs, self.predict(docs))
+        except Exception as err:
+            if len(docs) > 1:
+                return [doc for one in docs for doc in self._encode([one])]
+            self.get_error_handler()(self.name, self, docs, err)
+            return []
+        return docs
+
+    def predict(self, docs: Iterable[Doc]) -> FullTransformerBatch:
+        """Encode Docs without changing them.
+
+        RETURNS (FullTransformerBatch): Has `doc_data`, one `EncodedDoc` a Doc.
+        """
+        return self.model.predict(list(docs))
+
+    def set_annotations(self, docs: Iterable[Doc], predictions: FullTransformerBatch) -> None:
+        """Publish the vectors on the Docs. Those of an encoder earlier in the pipeline stay for its listeners."""
+        docs = list(docs)
+        for doc, data in zip(docs, predictions.doc_data):
+            beneath = doc._.trf_data
+            while isinstance(beneath, EncodedDoc) and beneath.encoder_id == data.encoder_id:
+                beneath = beneath.beneath
+            data.beneath = beneath
+        super().set_annotations(docs, predictions)
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Encode a batch and hand the vectors to the listeners, which only add up their gradients here. The
+        encoder's own backward runs in `finish_update`, which spaCy calls when all heads have been updated, or
+        at the next update: whichever heads were silent or frozen, and whichever was the last.
+
+        examples (Iterable[Example]): Only their predicted Docs are used.
+        drop (float): Dropout of Thinc layers; the network's own is in its config.
+        sgd (Optional[Optimizer]): Unused, for the gradients come later; see `finish_update`.
+        losses (Optional[Dict[str, float]]): Gets the squared norm of the gradients, under the component's name.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ClinicalBert.update")
+        self._finish_pending()
+        docs = [example.predicted for example in examples]
+        set_dropout_rate(self.model, drop)
+        batch, backprop = self.model.begin_update(docs)
+        width = self.model.get_dim("nO")
+        pending = PendingUpdate(backprop, len(self.listeners))
+
+        def accumulate(d_arrays: List[Floats2d]) -> None:
+            losses[self.name] += pending.add(d_arrays)
+            if pending.sgd is not None and pending.n_silent == 0:
+                self._finish_pending()
+
+        for listener in self.listeners:
+            if isinstance(listener, ClinicalBertListener):
+                callback: Callable = accumulate
+            else:
+                callback = lambda d_datas: accumulate(gradient_arrays(docs, d_datas, width, self.model.ops))  # noqa: E731
+            listener.receive(listener.get_batch_id(docs), batch.doc_data, callback)
+        self._update = pending
+        return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Run the backward for the gradients that the heads have given, and step the weights.
+
+        `nlp.update(examples, sgd=...)` calls this before the heads have run: then the step is put off until all
+        of them have given their gradients, or, where one stays silent, until the next update.
+        """
+        pending = self._update
+        if pending is not None and pending.d_arrays is None and not self.model.shims[0].has_gradient:
+            pending.sgd = sgd
+        else:
+            if pending is not None and pending.d_arrays is not None:
+                self._finish_pending()
+            self.model.finish_update(sgd)
+
+    def _finish_pending(self) -> None:
+        pending, self._update = self._update, None
+        if pending is not None:
+            if pending.d_arrays is not None:
+                pending.backprop(pending.d_arrays)
+            if pending.sgd is not None:
+                self.model.finish_update(pending.sgd)
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too.
+
+        exclude (Iterable[str]): Of "cfg", "vocab" and "model".
+        """
+        serialize = {
+            "cfg": lambda p: srsly.write_json(p, self.cfg),
+            "vocab": lambda p: self.vocab.to_disk(p),
+            "model": lambda p: self.model.shims[0].to_disk(p),
+        }
+        util.to_disk(Path(path), serialize, exclude)
+
+    def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "ClinicalBert":
+        """Load what `to_disk` saved, without hub or network.
+
+        exclude (Iterable[str]): Of "cfg", "vocab" and "model".
+        RAISES (ValueError): Names the file that is missing, damaged or foreign.
+        """
+
+        def load_model(path: Path) -> None:
+            self.model.shims[0].from_disk(path)
+            self.model.initialize()
+
+        deserialize: Dict[str, Callable[[Path], Any]] = {
+            "vocab": self.vocab.from_disk,
+            "cfg": lambda p: self.cfg.update(deserialize_config(p)),
+            "model": load_model,
+        }
+        util.from_disk(Path(path), deserialize, exclude)
+        self._apply_cfg()
+        return self
+
+
+class PendingUpdate:
+    """The gradients of one batch, added up until the encoder's backward.
+
+    backprop (Callable[[List[Floats2d]], Any]): The backward of the batch.
+    n_listeners (int): How many may give gradients.
+    """
+
+    def __init__(self, backprop: Callable[[List[Floats2d]], Any], n_listeners: int):
+        self.backprop = backprop
+        self.n_silent = n_listeners
+        self.d_arrays: Optional[List[Floats2d]] = None
+        self.sgd: Optional[Optimizer] = None
+
+    def add(self, d_arrays: List[Floats2d]) -> float:
+        """Add one head's gradient, for each Doc of shape (n_tokens, width).
+
+        RETURNS (float): Its squared norm.
+        """
+        self.n_silent -= 1
+        if self.d_arrays is None:
+            self.d_arrays = [d_array.copy() for d_array in d_arrays]
+        else:
+            for total, d_array in zip(self.d_arrays, d_arrays):
+                total += d_array
+        return float(sum((d_array**2).sum() for d_array in d_arrays))

@@ -1,0 +1,56 @@
+"""What the encoder publishes on a Doc, in spacy-transformers' form."""
+
+from dataclasses import dataclass, replace
+from typing import List, Optional
+
+import numpy
+from spacy.tokens import Doc
+from spacy_transformers import FullTransformerBatch, TransformerData
+from thinc.api import Ops
+from thinc.types import Floats2d, Ragged
+from transformers.modeling_outputs import BaseModelOutput
+
+
+@dataclass
+class EncodedDoc(TransformerData):
+    """The vectors of a Doc's tokens. `model_output.last_hidden_state` is (1, n_tokens, width), `align` the
+    identity; `wordpieces` stays empty, for the alignment refers to tokens. A Doc without tokens has no
+    `last_hidden_state`.
+
+    encoder_id (int): The Thinc id of the model that made the vectors; our listener takes no others'.
+    beneath (Optional[TransformerData]): What an encoder earlier in the pipeline published.
+    """
+
+    encoder_id: int = -1
+    beneath: Optional[TransformerData] = None
+
+
+def encode_doc(array: Floats2d, encoder_id: int) -> EncodedDoc:
+    """Wrap the vectors of a Doc, (n_tokens, width)."""
+    empty = TransformerData.empty()
+    if not len(array):
+        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id)
+    identity = Ragged(numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32"))
+    return EncodedDoc(empty.wordpieces, BaseModelOutput(last_hidden_state=array[None]), identity, encoder_id)
+
+
+def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int) -> FullTransformerBatch:
+    """Wrap the vectors of a batch of Docs, (n_tokens, width) each."""
+    return replace(
+        FullTransformerBatch.empty(len(docs)),
+        spans=[[doc[:]] if len(doc) else [] for doc in docs],
+        cached_doc_data=[encode_doc(array, encoder_id) for array in arrays],
+    )
+
+
+def doc_array(data: TransformerData, width: int, ops: Ops) -> Floats2d:
+    """The vectors that `encode_doc` wrapped, (n_tokens, width)."""
+    if "last_hidden_state" not in data.model_output:
+        return ops.alloc2f(0, width)
+    return data.model_output.last_hidden_state[0]
+
+
+def gradient_arrays(docs: List[Doc], d_datas: List[TransformerData], width: int, ops: Ops) -> List[Floats2d]:
+    """The gradient that a stock listener gives, which leaves out Docs without tokens, as one array a Doc."""
+    given = iter(d_datas)
+    return [doc_array(next(given), width, ops) if len(doc) else ops.alloc2f(0, width) for doc in docs]

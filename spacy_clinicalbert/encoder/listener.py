@@ -1,0 +1,115 @@
+"""What a head's model holds to receive the encoder's vectors."""
+
+from typing import Any, Callable, Iterable, List, Optional, Set, Tuple
+from weakref import WeakSet
+
+from spacy.attrs import ORTH
+from spacy.tokens import Doc
+from spacy_transformers import TransformerData
+from spacy_transformers.layers import TransformerListener
+from thinc.api import Model
+from thinc.types import Floats2d
+
+from .data import EncodedDoc, doc_array
+
+
+def Listener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], List[Floats2d]]:
+    """The registered architecture `spacy-clinicalbert.Listener.v1`: the vectors of a `clinicalbert` component
+    earlier in the pipeline.
+
+    upstream (str): That component's name; "*" takes the nearest before the head.
+    grad_factor (float): Factor on this head's gradient. 0 keeps the head from changing the encoder; to let the
+        encoder learn more slowly, use its lr_scale.
+    RETURNS (Model[List[Doc], List[Floats2d]]): For each doc an array of shape (n_tokens, width).
+    """
+    return ClinicalBertListener(upstream, grad_factor)
+
+
+class ClinicalBertListener(TransformerListener):
+    """A listener that knows its upstream: without vectors, or with another encoder's, it raises ValueError, where
+    the stock one goes on with zeros or with the wrong vectors.
+
+    upstream_ids (Set[int]): Thinc ids of the encoders that the listener was linked to.
+    samples (WeakSet[Doc]): The Docs that the head was initialised with. They infer shapes before any encoder has
+        run, and alone may go without vectors.
+    """
+
+    name = "clinicalbert-listener"
+
+    def __init__(self, upstream_name: str, grad_factor: float = 1.0):
+        attrs = {"grad_factor": grad_factor}
+        Model.__init__(self, self.name, forward, init=init, dims={"nO": None}, attrs=attrs)
+        self.upstream_name = upstream_name
+        self.upstream_ids: Set[int] = set()
+        self.samples: WeakSet = WeakSet()
+        self._batch_id: Optional[int] = None
+        self._outputs = None
+        self._backprop = None
+
+    @classmethod
+    def get_batch_id(cls, inputs: List[Doc]) -> int:
+        """A number for the words of some Docs, in their order."""
+        return hash(tuple(doc.to_array([ORTH]).tobytes() for doc in inputs))
+
+    def receive(self, batch_id: Any, outputs: Any, backprop: Any) -> None:
+        """Take the vectors of a batch in training. Usually internal."""
+        super().receive(batch_id, outputs, backprop)
+        self.samples.clear()
+
+    def read(self, doc: Doc, position: int) -> Floats2d:
+        """RETURNS (Floats2d): The vectors of a Doc that the encoder has annotated, (n_tokens, width)."""
+        width = self.get_dim("nO")
+        if doc._.trf_data is None and doc in self.samples:
+            return self.ops.alloc2f(len(doc), width)
+        return doc_array(self.find_data(doc, position), width, self.ops)
+
+    def find_data(self, doc: Doc, position: int) -> TransformerData:
+        """The vectors that an upstream of this listener published on a Doc.
+
+        position (int): The Doc's place in its batch, for the error.
+        RAISES (ValueError): There are none, or the Doc was retokenised since.
+        """
+        published = data = doc._.trf_data
+        while isinstance(data, EncodedDoc) and data.encoder_id not in self.upstream_ids:
+            data = data.beneath
+        if not isinstance(data, EncodedDoc):
+            found = "no vectors" if published is None else "only another encoder's vectors"
+            raise ValueError(
+                f"The listener for '{self.upstream_name}' found {found} on document {position} of its batch. The "
+                "component clinicalbert that it belongs to must run before it, in the same pipeline: enable it "
+                "(nlp.enable_pipe), put it before the head, or set the listener's upstream to its name. If the "
+                "encoder is frozen in training, name it in [training] annotating_components too."
+            )
+        if len(data.align.lengths) != len(doc):
+            raise ValueError(
+                f"Document {position} of the batch had {len(data.align.lengths)} tokens when it was encoded and has "
+                f"{len(doc)} now. Move the component that merges or splits tokens before the encoder '"
+                f"{self.upstream_name}', or behind the last component that listens to it."
+            )
+        return data
+
+
+def init(model: ClinicalBertListener, X: Optional[Iterable[Doc]] = None, Y: Any = None) -> None:
+    model.samples.update(X or ())
+
+
+def forward(
+    model: ClinicalBertListener, docs: List[Doc], is_train: bool
+) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Doc]]]:
+    if is_train and model._batch_id is not None:
+        if model._batch_id != model.get_batch_id(docs):
+            raise ValueError(
+                f"The listener for '{model.upstream_name}' got other documents than its encoder. Update the encoder "
+                "and the heads with the same batch, as nlp.update does."
+            )
+        width = model.get_dim("nO")
+        arrays = [doc_array(data, width, model.ops) for data in model._outputs]
+        factor = model.attrs["grad_factor"]
+
+        def backprop(d_arrays: List[Floats2d]) -> List[Doc]:
+            model.backprop_and_clear([d_array * factor for d_array in d_arrays])
+            return docs
+
+        return arrays, backprop
+    # A frozen encoder is not updated; where it annotates, its vectors stand on the Docs as in prediction.
+    return [model.read(doc, i) for i, doc in enumerate(docs)], lambda d_arrays: docs

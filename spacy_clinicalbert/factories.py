@@ -1,0 +1,57 @@
+"""The project's spaCy factories. spaCy imports this module at each start: nothing heavy may be imported here."""
+
+from typing import Callable, List
+
+from spacy.language import Language
+from spacy.pipeline import Pipe
+from spacy.tokens import Doc
+from thinc.api import Config, Model
+
+CLINICALBERT_CONFIG = """
+[clinicalbert]
+max_batch_items = 4096
+max_update_items = 8192
+
+[clinicalbert.set_extra_annotations]
+@annotation_setters = "spacy-transformers.null_annotation_setter.v1"
+
+[clinicalbert.model]
+@architectures = "spacy-clinicalbert.Encoder.v1"
+name = "emilyalsentzer/Bio_ClinicalBERT"
+revision = null
+local_files_only = false
+lowercase = null
+precision = "auto"
+lr_scale = 1.0
+
+[clinicalbert.model.windows]
+@misc = "spacy-clinicalbert.strided_windows.v1"
+size = 128
+context = 16
+"""
+
+
+@Language.factory(
+    "clinicalbert",
+    assigns=["doc._.trf_data"],
+    default_config=Config().from_str(CLINICALBERT_CONFIG)["clinicalbert"],
+)
+def make_clinicalbert(
+    nlp: Language,
+    name: str,
+    model: Model,
+    set_extra_annotations: Callable[[List[Doc], object], None],
+    max_batch_items: int,
+    max_update_items: int,
+) -> Pipe:
+    """Make the encoder component; see `encoder.component.ClinicalBert`."""
+    from .encoder.component import ClinicalBert
+
+    return ClinicalBert(
+        nlp.vocab,
+        model,
+        set_extra_annotations,
+        name=name,
+        max_batch_items=max_batch_items,
+        max_update_items=max_update_items,
+    )
