@@ -1,0 +1,187 @@
+import numpy
+import pytest
+import spacy
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from spacy_clinicalbert.encoder.model import Encoder
+from spacy_clinicalbert.encoder.windows import Windows, strided_windows
+
+LONG = "The patient denies chest pain; history of fever, cough stable. " * 40
+
+
+def make_encoder(folder, size=128, context=16, **settings):
+    model = Encoder(folder, strided_windows(size, context), precision="float32", **settings)
+    model.initialize()
+    return model
+
+
+def vectors(model, *texts):
+    """The published vectors of each text, (n_tokens, width)."""
+    docs = [spacy.blank("en").make_doc(text) for text in texts]
+    arrays = [data.model_output.get("last_hidden_state") for data in model.predict(docs).doc_data]
+    return [numpy.zeros((0, 32)) if array is None else array[0] for array in arrays]
+
+
+def test_encoder_gives_the_mean_of_the_checkpoints_own_vectors(toy):
+    text = "The patient denies  chest pains,\nno fevers 😀."
+    doc = spacy.blank("en").make_doc(text)
+    tokenizer, network = AutoTokenizer.from_pretrained(toy), AutoModel.from_pretrained(toy).eval()
+    encoding = tokenizer([text], return_offsets_mapping=True, return_tensors="pt")
+    offsets = encoding.pop("offset_mapping")[0].tolist()
+    with torch.no_grad():
+        hidden = network(**encoding).last_hidden_state[0].numpy()
+    (array,) = vectors(make_encoder(toy), text)
+    for token, vector in zip(doc, array):
+        pieces = [i for i, (start, end) in enumerate(offsets) if start < token.idx + len(token) and end > token.idx]
+        expected = hidden[pieces].mean(0) if pieces else numpy.zeros(32)
+        assert numpy.allclose(vector, expected, atol=1e-5), token.i
+        assert bool(pieces) != token.is_space
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        " \n\t\n ",
+        "a" * 100_000,
+        "😀 👨‍👩‍👧 ❤️",
+        "cafe\u0301 na\u0308ive \u0301",
+        "a\x00b \x07 \u200b \ufeff \ufffd",
+        "שלום \u202eعربى abc\u202c",
+        "[CLS] [SEP] [PAD] [MASK]",
+        LONG,
+    ],
+)
+def test_encoder_takes_any_text(toy, text):
+    (array,) = vectors(make_encoder(toy), text)
+    assert array.shape == (len(spacy.blank("en").make_doc(text)), 32)
+    assert numpy.isfinite(array).all()
+
+
+def test_encoder_gives_every_word_of_a_long_note_its_vector(toy):
+    doc = spacy.blank("en").make_doc(LONG)
+    (array,) = vectors(make_encoder(toy, size=40, context=8), LONG)
+    assert ((numpy.abs(array).sum(1) > 0) == [not token.is_space for token in doc]).all()
+
+
+def test_encoder_vectors_do_not_depend_on_the_batch(toy):
+    model = make_encoder(toy, size=40, context=8)
+    texts = ["No fever.", LONG, "", "chest pain", " \n ", "x" * 50]
+    together = vectors(model, *texts)
+    for text, array in zip(texts, together):
+        assert numpy.allclose(vectors(model, text)[0], array, atol=1e-5)
+
+
+def test_encoder_rejects_windows_that_lose_pieces(toy):
+    model = Encoder(toy, lambda text, starts, ends: Windows(*(numpy.array([x]) for x in (0, 5, 0, 5))))
+    with pytest.raises(ValueError, match="exactly once"):
+        model.initialize()
+
+
+def test_encoder_rejects_windows_longer_than_the_checkpoint_reads(toy):
+    with pytest.raises(ValueError, match="takes 510"):
+        make_encoder(toy, size=511)
+    assert make_encoder(toy, size=510)
+
+
+def test_encoder_without_weights_says_how_to_get_them(toy):
+    with pytest.raises(ValueError, match=r"nlp\.initialize"):
+        Encoder(toy, strided_windows()).predict([spacy.blank("en").make_doc("pain")])
+
+
+def gradients(model, docs, d_arrays):
+    torch.manual_seed(1)
+    batch, backprop = model.begin_update(docs)
+    backprop(d_arrays)
+    named = dict(model.shims[0].network.named_parameters())
+    found = {name: weights.grad.clone() for name, weights in named.items() if weights.grad is not None}
+    for weights in named.values():
+        weights.grad = None
+    return [data.model_output.get("last_hidden_state") for data in batch.doc_data], found
+
+
+@pytest.mark.parametrize("budget", [1, 300])
+def test_update_beyond_the_budget_gives_the_same_vectors_and_gradients(toy, budget):
+    model = make_encoder(toy, size=40, context=8)
+    model.attrs["max_batch_items"] = 100
+    docs = [spacy.blank("en").make_doc(text) for text in (LONG, "", "chest pain", " ")]
+    generator = numpy.random.default_rng(0)
+    d_arrays = [generator.normal(size=(len(doc), 32)).astype("f") for doc in docs]
+    arrays, expected = gradients(model, docs, d_arrays)
+    model.attrs["max_update_items"] = budget
+    bounded_arrays, bounded = gradients(model, docs, d_arrays)
+    assert all(numpy.array_equal(a, b) for a, b in zip(arrays, bounded_arrays) if a is not None)
+    assert expected.keys() == bounded.keys() and expected
+    assert all(torch.allclose(expected[name], bounded[name], atol=1e-6) for name in expected)
+
+
+def test_update_beyond_the_budget_encodes_again_only_what_has_a_gradient(toy):
+    model = make_encoder(toy, size=40, context=8)
+    model.attrs.update(max_batch_items=100, max_update_items=1)
+    doc = spacy.blank("en").make_doc(LONG)
+    calls = []
+    model.shims[0].network.register_forward_pre_hook(lambda *args: calls.append(1))
+    _, backprop = model.begin_update([doc])
+    forward_calls = len(calls)
+    d_array = numpy.zeros((len(doc), 32), dtype="f")
+    d_array[3] = 1.0
+    backprop([d_array])
+    assert len(calls) == forward_calls + 1
+
+
+def test_gradient_is_the_numerical_one(toy):
+    model = make_encoder(toy, size=20, context=4)
+    network = model.shims[0].network
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    network.config.attention_probs_dropout_prob = 0.0
+    for layer in network.encoder.layer:
+        layer.attention.self.dropout_prob = 0.0
+    doc = spacy.blank("en").make_doc("The patient denies chest pain, no fevers. History of cough and fever given.")
+    direction = numpy.random.default_rng(0).normal(size=(len(doc), 32)).astype("f")
+    _, backprop = model.begin_update([doc])
+    backprop([direction])
+    bias = network.encoder.layer[1].output.dense.bias
+
+    def loss(step):
+        with torch.no_grad():
+            bias[0] += step
+            value = float((model.predict([doc]).doc_data[0].model_output.last_hidden_state[0] * direction).sum())
+            bias[0] -= step
+        return value
+
+    assert (loss(0.01) - loss(-0.01)) / 0.02 == pytest.approx(float(bias.grad[0]), rel=0.02)
+
+
+def test_bfloat16_is_close_to_float32(toy):
+    exact = vectors(make_encoder(toy), LONG)[0]
+    model = Encoder(toy, strided_windows(), precision="bfloat16")
+    model.initialize()
+    rough = vectors(model, LONG)[0]
+    assert not numpy.array_equal(exact, rough)
+    cosine = (exact * rough).sum(1) / (numpy.linalg.norm(exact, axis=1) * numpy.linalg.norm(rough, axis=1) + 1e-9)
+    assert cosine[numpy.abs(exact).sum(1) > 0].min() > 0.99
+
+
+def test_unknown_precision_is_an_error(toy):
+    with pytest.raises(ValueError, match="precision"):
+        Encoder(toy, strided_windows(), precision="float8")
+
+
+def test_lr_scale_scales_the_step_of_the_encoder(toy):
+    from thinc.api import Adam
+
+    moved = []
+    for lr_scale in (1.0, 0.1):
+        model = make_encoder(toy, lr_scale=lr_scale)
+        before = model.shims[0].network.embeddings.word_embeddings.weight.detach().clone()
+        doc = spacy.blank("en").make_doc("chest pain")
+        torch.manual_seed(0)
+        _, backprop = model.begin_update([doc])
+        backprop([numpy.ones((2, 32), dtype="f")])
+        model.finish_update(Adam(0.01, use_averages=False))
+        moved.append(float((model.shims[0].network.embeddings.word_embeddings.weight - before).detach().abs().max()))
+    assert moved[1] == pytest.approx(moved[0] / 10, rel=0.1)
