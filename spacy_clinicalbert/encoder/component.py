@@ -15,7 +15,7 @@ from spacy_transformers.layers import TransformerListener
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from .data import EncodedDoc, gradient_arrays
+from .data import gradient_arrays, without_encoder
 from .engines import TorchEngine
 from .listener import ClinicalBertListener
 
@@ -96,10 +96,7 @@ class ClinicalBert(Transformer):
         """Publish the vectors on the Docs. Those of an encoder earlier in the pipeline stay for its listeners."""
         docs = list(docs)
         for doc, data in zip(docs, predictions.doc_data):
-            beneath = doc._.trf_data
-            while isinstance(beneath, EncodedDoc) and beneath.encoder_id == data.encoder_id:
-                beneath = beneath.beneath
-            data.beneath = beneath
+            data.beneath = without_encoder(doc._.trf_data, data.encoder_id)
         super().set_annotations(docs, predictions)
 
     def update(

@@ -43,6 +43,14 @@ def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int) -> Ful
     )
 
 
+def without_encoder(data: Optional[TransformerData], encoder_id: int) -> Optional[TransformerData]:
+    """What other encoders have published on a Doc, without what one of them left there in an earlier run."""
+    if not isinstance(data, EncodedDoc):
+        return data
+    data.beneath = without_encoder(data.beneath, encoder_id)
+    return data.beneath if data.encoder_id == encoder_id else data
+
+
 def doc_array(data: TransformerData, width: int, ops: Ops) -> Floats2d:
     """The vectors that `encode_doc` wrapped, (n_tokens, width)."""
     if "last_hidden_state" not in data.model_output:

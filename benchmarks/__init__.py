@@ -1,0 +1,1 @@
+"""Measurements, one command each; their last results stand beside them as Markdown."""

@@ -1,0 +1,155 @@
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy
+import pytest
+import spacy
+import torch
+
+from spacy_clinicalbert.encoder.checkpoints import (
+    checkpoint_from_files,
+    checkpoint_to_files,
+    load_checkpoint,
+    load_tokenizer,
+    special_tokens,
+)
+from spacy_clinicalbert.encoder.model import Encoder
+from spacy_clinicalbert.encoder.presets import PRESETS
+from spacy_clinicalbert.encoder.windows import strided_windows
+from tests.conftest import WRITERS, write_bert
+
+POSITIONS = {"bert": 512, "distilbert": 512, "roberta": 512, "modernbert": 1024}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_folder_of_each_kind_encodes(tmp_path, kind):
+    folder = WRITERS[kind](tmp_path / kind)
+    checkpoint = load_checkpoint(str(folder))
+    assert checkpoint.positions == POSITIONS[kind]
+    prefix, suffix = special_tokens(checkpoint.tokenizer)
+    assert len(prefix) == len(suffix) == 1
+    model = Encoder(str(folder), strided_windows(checkpoint.positions - 2, 8), precision="float32")
+    model.initialize()
+    docs = [spacy.blank("en").make_doc(text) for text in ("The pain 😀 is bad. " * 300, "", " \n")]
+    long, _, blank = model.predict(docs).doc_data
+    array = long.model_output.last_hidden_state[0]
+    assert array.shape == (len(docs[0]), 32) and numpy.isfinite(array).all()
+    # Byte-level vocabularies have pieces for white space too.
+    assert (numpy.abs(array).sum(1) > 0).all()
+    assert blank.model_output.last_hidden_state.shape == (1, 1, 32)
+    again = checkpoint_from_files(checkpoint_to_files(model.shims[0].checkpoint))
+    weights = again.network.state_dict()
+    assert all(value.equal(weights[name]) for name, value in model.shims[0].network.state_dict().items())
+    assert again.tokenizer.tokenize("The pain") == checkpoint.tokenizer.tokenize("The pain")
+
+
+def test_hub_shaped_cased_bert_stays_cased_and_reads_512(tmp_path):
+    """Bio_ClinicalBERT's files, of which transformers by itself makes a lower-casing tokenizer without an end."""
+    folder = write_bert(tmp_path / "bio", cased=True, pickled=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "pytorch_model.bin", "vocab.txt"]
+    checkpoint = load_checkpoint(str(folder))
+    assert checkpoint.tokenizer.tokenize("The Patient") == ["The", "Patient"]
+    assert checkpoint.positions == checkpoint.tokenizer.model_max_length == 512
+
+
+def test_vocabulary_decides_where_the_files_are_silent(tmp_path):
+    assert load_tokenizer(str(write_bert(tmp_path / "lower"))).tokenize("THE PATIENT") == ["the", "patient"]
+    assert load_tokenizer(str(WRITERS["distilbert"](tmp_path / "cased"))).tokenize("The") == ["The"]
+
+
+@pytest.mark.parametrize("cased, declared", [(True, True), (False, False)])
+def test_casing_that_contradicts_the_vocabulary_is_an_error(tmp_path, cased, declared):
+    folder = write_bert(tmp_path / "bert", cased=cased)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": declared}))
+    with pytest.raises(ValueError, match="lowercase = "):
+        load_tokenizer(str(folder))
+    for wanted in (True, False):
+        tokenizer = load_tokenizer(str(folder), lowercase=wanted)
+        assert (tokenizer.tokenize("THE") == tokenizer.tokenize("the")) == wanted
+
+
+def test_lowercase_survives_saving(tmp_path):
+    checkpoint = load_checkpoint(str(write_bert(tmp_path / "bert", cased=True)))
+    again = checkpoint_from_files(checkpoint_to_files(checkpoint))
+    assert again.tokenizer.tokenize("The") == ["The"]
+
+
+def test_truncation_and_padding_of_the_tokenizer_file_are_switched_off(tmp_path):
+    folder = write_bert(tmp_path / "bert")
+    tokenizer = load_tokenizer(str(folder)).backend_tokenizer
+    tokenizer.enable_truncation(8)
+    tokenizer.enable_padding(length=8)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    encoding = load_tokenizer(str(folder)).backend_tokenizer.encode("chest pain " * 20, add_special_tokens=False)
+    assert len(encoding.ids) == 40
+    assert len(load_tokenizer(str(folder)).backend_tokenizer.encode("pain", add_special_tokens=False).ids) == 1
+
+
+def test_pickled_code_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    folder = write_bert(tmp_path / "bert", pickled=True)
+    state = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    with open(folder / "pytorch_model.bin", "wb") as file:
+        pickle.dump({**state, "evil": Evil()}, file)
+    with pytest.raises(ValueError, match="weights"):
+        load_checkpoint(str(folder))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda folder: (folder / "model.safetensors").unlink(), "weights"),
+        (lambda folder: (folder / "vocab.txt").unlink(), "tokenizer"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "config.json"),
+        (lambda folder: (folder / "vocab.txt").write_text("\n".join(map(str, range(500)))), "wordpieces"),
+        (lambda folder: shutil.rmtree(folder), "no folder"),
+    ],
+)
+def test_incomplete_folder_is_an_error_with_the_fix(tmp_path, damage, message):
+    folder = write_bert(tmp_path / "bert")
+    damage(folder)
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(str(folder), lowercase=True)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_weights_of_another_network_are_an_error(tmp_path):
+    folder = write_bert(tmp_path / "bert")
+    shutil.copy(WRITERS["distilbert"](tmp_path / "other") / "model.safetensors", folder)
+    with pytest.raises(ValueError, match="lacks"):
+        load_checkpoint(str(folder))
+
+
+def test_hub_checkpoint_without_network_is_an_error_with_the_fix(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="give its path"):
+        load_checkpoint("bio-clinicalbert", local_files_only=True)
+
+
+@pytest.mark.parametrize("name", ["bio-clinicalbert", "emilyalsentzer/Bio_ClinicalBERT"])
+def test_hub_checkpoint_loads_from_the_local_cache(tmp_path, monkeypatch, name):
+    """The hub's cache as huggingface_hub lays it out, so that the hub path itself runs."""
+    snapshot = tmp_path / "hub" / "models--emilyalsentzer--Bio_ClinicalBERT"
+    write_bert(snapshot / "snapshots" / ("0" * 40), cased=True)
+    (snapshot / "refs").mkdir()
+    (snapshot / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path / "hub"), raising=False)
+    checkpoint = load_checkpoint(name, local_files_only=True)
+    assert checkpoint.tokenizer.tokenize("The") == ["The"] and checkpoint.positions == 512
+
+
+def test_presets_are_whole():
+    assert PRESETS["bio-clinicalbert"].hub_id == "emilyalsentzer/Bio_ClinicalBERT"
+    for name, preset in PRESETS.items():
+        assert name == name.lower() and preset.hub_id.count("/") == 1
+        assert preset.positions in (512, 8192)
+        assert preset.source.startswith(("arXiv ", "doi "))
+    assert len({preset.hub_id for preset in PRESETS.values()}) == len(PRESETS)

@@ -1,0 +1,338 @@
+import itertools
+import json
+import logging
+
+import numpy
+import pytest
+import spacy
+from spacy.training import Example
+from thinc.api import Adam, Config
+from transformers import AutoModel, AutoTokenizer
+
+from tests.conftest import encoder_config, encoder_weights, head_config, listener_config, make_examples, make_nlp
+from tests.encoder.test_contract import HEADS, train
+
+TEXT = "The patient denies chest pain."
+
+
+def hidden(doc):
+    return doc._.trf_data.model_output.last_hidden_state
+
+
+@pytest.mark.parametrize("silent", [s for n in range(3) for s in itertools.combinations(HEADS, n)])
+@pytest.mark.parametrize("order", list(itertools.permutations(HEADS)))
+def test_encoder_trains_for_every_subset_of_silent_heads(toy, silent, order):
+    nlp = make_nlp(toy, order)
+    examples = make_examples(nlp)
+    for name, example in itertools.product(silent, examples):
+        if name == "ner":
+            example.reference.set_ents([], default="missing")
+        elif name == "textcat":
+            example.reference.cats = {}
+    assert train(nlp, examples, exclude=[name for name in silent if name == "spancat"]) > 0
+
+
+@pytest.mark.parametrize("frozen", [f for n in (1, 2) for f in itertools.combinations(HEADS, n)])
+def test_encoder_trains_for_every_subset_of_frozen_heads(toy, frozen):
+    nlp = make_nlp(toy, HEADS)
+    assert train(nlp, make_examples(nlp), exclude=frozen) > 0
+
+
+@pytest.mark.parametrize("stock", [False, True])
+def test_gradient_is_the_sum_over_heads(toy, stock):
+    def gradient(*active):
+        nlp = make_nlp(toy, HEADS, stock=stock)
+        spacy.util.fix_random_seed(3)
+        exclude = [head for head in HEADS if head not in active]
+        nlp.update(make_examples(nlp), sgd=False, exclude=exclude)
+        nlp.get_pipe("encoder")._finish_pending()
+        return encoder_weights(nlp).embeddings.LayerNorm.weight.grad.numpy()
+
+    alone = [gradient(head) for head in HEADS]
+    assert all(numpy.abs(part).max() > 0 for part in alone)
+    assert numpy.allclose(gradient(*HEADS), sum(alone), atol=1e-4)
+
+
+def test_update_without_finish_update_is_flushed_by_the_next(toy):
+    nlp = make_nlp(toy, ("textcat",))
+    nlp.update(make_examples(nlp), sgd=False)
+    assert encoder_weights(nlp).embeddings.LayerNorm.weight.grad is None
+    nlp.update(make_examples(nlp), sgd=False)
+    assert encoder_weights(nlp).embeddings.LayerNorm.weight.grad is not None
+
+
+def test_gradient_of_an_annotated_batch_is_stepped_after_a_silent_one(toy):
+    nlp = make_nlp(toy, ("textcat",))
+    silent = [Example(nlp.make_doc(TEXT), nlp.make_doc(TEXT))]
+    before = encoder_weights(nlp).embeddings.LayerNorm.weight.detach().clone()
+    encoder = nlp.get_pipe("encoder")
+    nlp.update(make_examples(nlp), sgd=False)
+    encoder.update(silent)
+    encoder.finish_update(Adam(0.01, use_averages=False))
+    assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+
+
+def test_weights_do_not_move_between_forward_and_backward(toy):
+    """`nlp.update(sgd=...)` calls finish_update before the heads: two updates so are two plain steps."""
+    moved = []
+    for at_once in (True, False):
+        nlp = make_nlp(toy, ("textcat",))
+        sgd = Adam(0.01, use_averages=False)
+        spacy.util.fix_random_seed(5)
+        for _ in range(2):
+            nlp.update(make_examples(nlp), sgd=sgd if at_once else False)
+            if not at_once:
+                for _, pipe in nlp.pipeline:
+                    pipe.finish_update(sgd)
+        moved.append(encoder_weights(nlp).embeddings.LayerNorm.weight.detach().numpy().copy())
+    assert numpy.allclose(*moved, atol=1e-6)
+
+
+def test_grad_factor_zero_keeps_a_head_from_the_encoder(toy):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinicalbert", name="encoder", config=encoder_config(toy))
+    nlp.add_pipe("textcat", config=head_config("textcat", {**listener_config(), "grad_factor": 0.0}))
+    nlp.initialize(lambda: make_examples(nlp))
+    assert train(nlp, make_examples(nlp)) == 0
+
+
+@pytest.mark.parametrize("texts", [[""], ["", ""], [" ", "\n\n"], ["", TEXT, " "]])
+@pytest.mark.parametrize("stock", [False, True])
+def test_empty_and_blank_docs(toy, texts, stock):
+    nlp = make_nlp(toy, HEADS, stock=stock)
+    docs = list(nlp.pipe(texts))
+    assert [doc.text for doc in docs] == texts
+    assert all("last_hidden_state" in doc._.trf_data.model_output or not len(doc) for doc in docs)
+    assert all(not hidden(doc).any() for doc in docs if doc.text.isspace())
+    cats = {"progress": 1.0, "radiology": 0.0}
+    nlp.update([Example.from_dict(nlp.make_doc(text), {"cats": cats}) for text in texts], sgd=Adam(0.01))
+    assert [len(nlp(text)) for text in texts] == [len(doc) for doc in docs]
+
+
+def test_pipe_keeps_order_and_vectors(toy):
+    nlp = make_nlp(toy)
+    texts = ["chest pain", "", TEXT * 30, "fever"] * 3
+    for doc, text in zip(nlp.pipe(texts, batch_size=5), texts):
+        assert doc.text == text
+        if len(doc):
+            assert numpy.allclose(hidden(doc), hidden(nlp(text)), atol=1e-5)
+
+
+def test_pipe_hands_a_failing_doc_alone_to_the_error_handler(toy):
+    nlp = make_nlp(toy)
+    encoder, failed = nlp.get_pipe("encoder"), []
+    predict = encoder.predict
+
+    def fail(docs):
+        if any(doc.text == "bad" for doc in docs):
+            raise RuntimeError("no memory")
+        return predict(docs)
+
+    encoder.predict = fail
+    with pytest.raises(RuntimeError, match="no memory"):
+        list(nlp.pipe(["good", "bad", "fine"]))
+    encoder.set_error_handler(lambda name, pipe, docs, error: failed.extend(doc.text for doc in docs))
+    assert [doc.text for doc in nlp.pipe(["good", "bad", "fine"])] == ["good", "fine"]
+    assert failed == ["bad"]
+
+
+def test_trf_data_is_aligned_to_tokens(toy):
+    doc = make_nlp(toy)(TEXT)
+    assert hidden(doc).shape == (1, len(doc), 32)
+    assert doc._.trf_data.align.data.ravel().tolist() == list(range(len(doc)))
+    assert doc._.trf_data.align.lengths.tolist() == [1] * len(doc)
+
+
+def test_docs_with_vectors_serialise(toy):
+    nlp = make_nlp(toy)
+    doc = nlp(TEXT)
+    again = spacy.tokens.Doc(nlp.vocab).from_bytes(doc.to_bytes())
+    assert numpy.array_equal(hidden(doc), hidden(again))
+
+
+def test_retokenised_doc_is_an_error(toy):
+    nlp = make_nlp(toy)
+    doc = nlp.get_pipe("encoder")(nlp.make_doc(TEXT))
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[3:5])
+    with pytest.raises(ValueError, match="before the encoder"):
+        nlp.get_pipe("ner")(doc)
+
+
+def test_errors_hold_no_note_text(toy):
+    nlp = make_nlp(toy)
+    with nlp.select_pipes(disable="encoder"), pytest.raises(ValueError) as caught:
+        nlp("secretword")
+    assert "secretword" not in str(caught.value)
+
+
+def test_two_encoders_then_two_heads_use_their_own(toy, other_toy):
+    def build(*names):
+        nlp = spacy.blank("en")
+        for name, folder in (("one", toy), ("two", other_toy)):
+            if name in names:
+                nlp.add_pipe("clinicalbert", name=name, config=encoder_config(folder))
+        for head, upstream in (("ner", "one"), ("textcat", "two")):
+            if upstream in names:
+                nlp.add_pipe(head, config=head_config(head, listener_config(upstream=upstream)))
+        nlp.initialize(lambda: make_examples(nlp))
+        return nlp
+
+    nlp = build("one", "two")
+    doc = nlp(TEXT)
+    assert hidden(doc).shape[-1] == 16
+    assert doc._.trf_data.beneath.model_output.last_hidden_state.shape[-1] == 32
+    assert doc.cats and doc.has_annotation("ENT_IOB")
+    assert nlp(doc)._.trf_data.beneath.beneath is None  # a second run piles nothing up
+
+
+def test_sourced_pipeline_gives_the_same(toy):
+    source = make_nlp(toy, HEADS)
+    nlp = spacy.blank("en")
+    for name in source.pipe_names:
+        nlp.add_pipe(name, source=source)
+    assert numpy.array_equal(hidden(nlp(TEXT)), hidden(source(TEXT)))
+    assert nlp(TEXT).cats == source(TEXT).cats
+    assert train(nlp, make_examples(nlp)) > 0
+
+
+def test_sourced_encoder_feeds_a_new_head(toy, tmp_path):
+    make_nlp(toy).to_disk(tmp_path / "nlp")
+    config = {
+        "nlp": {"lang": "en", "pipeline": ["encoder", "textcat"]},
+        "components": {
+            "encoder": {"source": str(tmp_path / "nlp")},
+            "textcat": {"factory": "textcat", **head_config("textcat", listener_config(upstream="encoder"))},
+        },
+    }
+    nlp = spacy.util.load_model_from_config(Config(config), auto_fill=True)
+    before = hidden(spacy.load(tmp_path / "nlp")(TEXT))
+    nlp.initialize(lambda: make_examples(nlp))
+    assert numpy.array_equal(before, hidden(nlp(TEXT)))
+    assert train(nlp, make_examples(nlp)) > 0
+
+
+@pytest.mark.parametrize("stock", [False, True])
+@pytest.mark.parametrize("head", HEADS)
+def test_replaced_listener_survives_save_load_and_initialize(toy, head, stock, tmp_path):
+    nlp = make_nlp(toy, ("ner", "textcat"), stock=stock) if head != "spancat" else make_nlp(toy, HEADS, stock=stock)
+    train(nlp, make_examples(nlp))
+    expected = nlp(TEXT)
+    nlp.replace_listeners("encoder", head, ["model.tok2vec"])
+
+    def same(pipeline):
+        doc = pipeline(TEXT)
+        assert doc.cats == pytest.approx(expected.cats, abs=1e-6)
+        assert [(e.text, e.label_) for e in doc.ents] == [(e.text, e.label_) for e in expected.ents]
+        assert [(s.start, s.end) for s in doc.spans.get("sc", [])] == [
+            (s.start, s.end) for s in expected.spans.get("sc", [])
+        ]
+
+    same(nlp)
+    nlp.to_disk(tmp_path / "nlp")
+    loaded = spacy.load(tmp_path / "nlp")
+    same(loaded)
+    same(spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes()))
+    network = next(shim.network for node in loaded.get_pipe(head).model.walk() for shim in node.shims)
+    before = network.embeddings.LayerNorm.weight.detach().clone()
+    loaded.initialize(lambda: make_examples(loaded))
+    assert before.equal(network.embeddings.LayerNorm.weight)
+    sgd = Adam(0.01)
+    for _ in range(2):
+        loaded.update(make_examples(loaded), sgd=sgd)
+    assert not before.equal(network.embeddings.LayerNorm.weight)
+
+
+def test_saved_folder_opens_with_transformers(toy, tmp_path):
+    nlp = make_nlp(toy)
+    nlp.to_disk(tmp_path / "nlp")
+    folder = tmp_path / "nlp" / "encoder" / "model"
+    assert not list((tmp_path / "nlp" / "encoder").rglob("*.bin"))
+    network, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    weights = encoder_weights(nlp).state_dict()
+    assert all(value.equal(weights[name]) for name, value in network.state_dict().items())
+    assert tokenizer.tokenize("No pain") == AutoTokenizer.from_pretrained(toy).tokenize("No pain")
+
+
+def test_loading_needs_neither_hub_nor_the_first_folder(tmp_path, monkeypatch):
+    from tests.conftest import write_bert
+
+    first = write_bert(tmp_path / "first")
+    nlp = make_nlp(str(first))
+    nlp.to_disk(tmp_path / "nlp")
+    first.rename(tmp_path / "gone")
+    monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("a connection was tried"))
+    assert numpy.array_equal(hidden(spacy.load(tmp_path / "nlp")(TEXT)), hidden(nlp(TEXT)))
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
+        (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json"),
+        (lambda folder: [(folder / name).unlink() for name in ("tokenizer.json", "vocab.txt")], "tokenizer.json"),
+        (
+            lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:999]),
+            "model.safetensors",
+        ),
+        (lambda folder: [path.unlink() for path in folder.iterdir()] + [folder.rmdir()], "another factory"),
+        (
+            lambda folder: (folder / "config.json").write_text(
+                json.dumps({**json.loads((folder / "config.json").read_text()), "hidden_size": 64})
+            ),
+            "config.json",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_folder_is_an_error_that_names_the_file(toy, tmp_path, damage, message):
+    make_nlp(toy).to_disk(tmp_path / "nlp")
+    damage(tmp_path / "nlp" / "encoder" / "model")
+    with pytest.raises(ValueError, match=message):
+        spacy.load(tmp_path / "nlp")
+
+
+def test_pipeline_of_the_stock_factory_is_an_error(toy, tmp_path):
+    make_nlp(toy).to_disk(tmp_path / "nlp")
+    folder = tmp_path / "nlp" / "encoder" / "model"
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    folder.write_bytes(b"msgpack")
+    with pytest.raises(ValueError, match="another factory"):
+        spacy.load(tmp_path / "nlp")
+
+
+def test_stock_model_block_is_an_error_with_the_fix(toy):
+    config = {"model": {"@architectures": "spacy-transformers.TransformerModel.v3", "name": toy}}
+    config["model"]["get_spans"] = {"@span_getters": "spacy-transformers.doc_spans.v1"}
+    with pytest.raises(ValueError, match="Encoder.v1"):
+        spacy.blank("en").add_pipe("clinicalbert", config=config)
+
+
+def test_default_config_is_bio_clinicalbert():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinicalbert")
+    assert nlp.config["components"]["clinicalbert"]["model"]["name"] == "emilyalsentzer/Bio_ClinicalBERT"
+
+
+def test_stock_settings_of_the_transformer_factory_are_taken(toy):
+    nlp = spacy.blank("en")
+    seen = []
+    nlp.add_pipe("clinicalbert", config={**encoder_config(toy), "max_batch_items": 333})
+    nlp.initialize()
+    encoder = nlp.get_pipe("clinicalbert")
+    encoder.set_extra_annotations = lambda docs, batch: seen.append((docs, batch))
+    doc = nlp("chest pain " * 300)
+    assert encoder.model.attrs["max_batch_items"] == 333
+    ((docs, batch),) = seen
+    assert docs == [doc] and batch.doc_data[0] is doc._.trf_data
+
+
+def test_logs_hold_no_note_text(toy, caplog):
+    caplog.set_level(logging.DEBUG)
+    nlp = make_nlp(toy, HEADS)
+    list(nlp.pipe(["secretword denies", ""]))
+    assert "secretword" not in caplog.text
