@@ -1,0 +1,1 @@
+"""What ships: the sample notes, and later the embedded encoder."""

@@ -1,0 +1,123 @@
+import json
+import logging
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training.corpus import Corpus
+
+from spacy_clinicalbert.corpora.batchers import batch_by_wordpieces
+from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.jsonl import read_jsonl
+from spacy_clinicalbert.corpora.mtsamples import NOTE_TYPES, read_mtsamples, split_of
+from spacy_clinicalbert.corpora.pubtator import read_pubtator
+from tests.conftest import make_examples, make_nlp
+
+PUBTATOR = """\
+101|t|Fever in adults.
+101|a|Chest pain without fever was rare.
+101\t0\t5\tFever\tDiseaseClass\tD005334
+101\t17\t27\tChest pain\tSpecificDisease\tD002637
+101\t36\t41\tfever\tModifier\tD005334
+
+102|t|No mention.
+102|a|Nothing here.
+
+"""
+
+
+@pytest.fixture
+def pubtator(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text(PUBTATOR, encoding="utf8")
+    return path
+
+
+def docs(reader):
+    return [example.reference for example in reader(spacy.blank("en"))]
+
+
+def test_read_pubtator_gives_text_ids_and_entities(pubtator):
+    one, two = docs(read_pubtator(pubtator))
+    assert one.text == "Fever in adults.\nChest pain without fever was rare."
+    assert [(ent.text, ent.label_) for ent in one.ents] == [
+        ("Fever", "DiseaseClass"),
+        ("Chest pain", "SpecificDisease"),
+        ("fever", "Modifier"),
+    ]
+    assert one._.note_id == "101" and not two.ents
+
+
+def test_read_pubtator_maps_and_leaves_out_types(pubtator):
+    (one, _) = docs(read_pubtator(pubtator, labels={"*": "Disease"}))
+    assert [ent.label_ for ent in one.ents] == ["Disease"] * 3
+    (one, _) = docs(read_pubtator(pubtator, labels={"Modifier": "M"}))
+    assert [(ent.text, ent.label_) for ent in one.ents] == [("fever", "M")]
+
+
+def test_to_docs_counts_what_it_drops():
+    records = [
+        {"id": "a", "text": "Type B fever", "entities": [[0, 6, "X"], [5, 12, "X"], [1, 3, "X"], [5, 6, "Y"]]},
+        {"id": "b", "text": " \n"},
+    ]
+    report = Report()
+    (doc,) = to_docs(records, spacy.blank("en"), report)
+    assert [(span.text, span.label_) for span in doc.spans["gold"]] == [("Type B", "X"), ("B fever", "X"), ("B", "Y")]
+    assert [ent.text for ent in doc.ents] == ["Type B"]
+    assert (report.read, report.kept, report.entities) == (2, 1, 4)
+    assert dict(report.dropped) == {
+        "notes without text": 1,
+        "entities that do not fall on token borders": 1,
+        "entities that overlap a longer one, in doc.spans['gold'] only": 2,
+    }
+
+
+@pytest.mark.parametrize("record", [{"text": ""}, {"text": "Secret", "entities": [[1, 3, "X"]]}])
+def test_to_docs_strict_raises_with_the_place_and_without_text(record):
+    with pytest.raises(ValueError, match="note n7") as caught:
+        list(to_docs([{"id": "n7", **record}], spacy.blank("en"), Report(strict=True)))
+    assert "Secret" not in str(caught.value)
+
+
+def test_readers_log_their_report(pubtator, caplog):
+    caplog.set_level(logging.INFO)
+    docs(read_pubtator(pubtator))
+    assert "2 notes read, 2 kept; 3 entities; none dropped" in caplog.text
+    assert "Chest" not in caplog.text
+
+
+def test_read_jsonl_reads_a_split(tmp_path):
+    path = tmp_path / "notes.jsonl"
+    rows = [{"id": i, "patient": "p", "split": split, "text": "No pain.", "cats": {"A": 1}} for i, split in enumerate("ab")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (doc,) = docs(read_jsonl(path, split="b"))
+    assert (doc._.note_id, doc._.patient, doc.cats) == (1, "p", {"A": 1.0})
+    assert len(docs(read_jsonl(path))) == 2
+
+
+def test_read_mtsamples_splits_by_note(tmp_path):
+    path = tmp_path / "mtsamples.jsonl"
+    rows = [{"sample_id": i, "text": "Note.", "specialties": ["Surgery", "Urology"]} for i in range(300)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parts = {split: {doc._.note_id for doc in docs(read_mtsamples(path, split))} for split in ("train", "dev", "test")}
+    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 300
+    assert all(split_of(note_id) == split for split, ids in parts.items() for note_id in ids)
+    assert len(parts["train"]) > len(parts["test"]) > len(parts["dev"]) > 10
+    (doc, *_) = docs(read_mtsamples(path))
+    assert doc.cats == {label: float(label == "operative_report") for label in NOTE_TYPES.values()}
+
+
+def test_batch_by_wordpieces_bounds_batches_and_loses_nothing(toy):
+    nlp = make_nlp(toy)
+    examples = make_examples(nlp) * 5
+    batches = list(batch_by_wordpieces(toy, size=30, tolerance=0.0)(examples))
+    assert [id(example) for batch in batches for example in batch] == [id(example) for example in examples]
+    assert len(batches) > 1
+    tiny = list(batch_by_wordpieces(toy, size=1)(examples))
+    assert [len(batch) for batch in tiny] == [1] * len(examples)
+
+
+def test_docs_keep_their_ids_in_spacy_files(tmp_path, pubtator):
+    DocBin(docs=docs(read_pubtator(pubtator)), store_user_data=True).to_disk(tmp_path / "a.spacy")
+    examples = list(Corpus(tmp_path / "a.spacy")(spacy.blank("en")))
+    assert [example.reference._.note_id for example in examples] == ["101", "102"]
