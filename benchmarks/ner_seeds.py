@@ -93,7 +93,16 @@ def run(
     for seed in range(seeds):
         for variant in variants.split(","):
             if (variant, seed) not in done:
-                command = [sys.executable, "-m", "benchmarks.ner_seeds", "one", variant, str(seed), str(corpus), str(encoder)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.ner_seeds",
+                    "one",
+                    variant,
+                    str(seed),
+                    str(corpus),
+                    str(encoder),
+                ]
                 output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                 with results.open("a") as file:
                     file.write(output.splitlines()[-1] + "\n")

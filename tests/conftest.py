@@ -14,7 +14,13 @@ from spacy.training import Example
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoModel, BertConfig, DistilBertConfig, ModernBertConfig, RobertaConfig
 
-SIZES = {"vocab_size": 400, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+SIZES = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+}
 WORDS = "the patient denies chest pain fever aspirin given for no history of cough lungs clear stable ##s ##ing".split()
 NOTES = [
     ("The patient denies chest pain and fever.", [(19, 29, "PROBLEM"), (34, 39, "PROBLEM")], "progress"),
@@ -27,7 +33,14 @@ NOTES = [
 def vocabulary(cased: bool) -> List[str]:
     letters = string.ascii_lowercase + string.digits + string.punctuation + (string.ascii_uppercase if cased else "")
     words = WORDS + ([word.title() for word in WORDS if word.isalpha()] if cased else [])
-    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys([*letters, *("##" + x for x in letters), *words])]
+    return [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *dict.fromkeys([*letters, *("##" + x for x in letters), *words]),
+    ]
 
 
 def write_weights(folder: Path, config: Any, pickled: bool = False) -> None:
@@ -168,7 +181,9 @@ def make_nlp(folder: str, heads: tuple = ("ner",), *, factory: str = "clinicalbe
         for node in pipe.model.walk():
             # spaCy starts softmax layers from zeros, through which the first gradient is zero.
             if node.name == "softmax" and node.has_param("W"):
-                node.set_param("W", numpy.linspace(-1, 1, node.get_param("W").size, dtype="f").reshape(node.get_param("W").shape))
+                node.set_param(
+                    "W", numpy.linspace(-1, 1, node.get_param("W").size, dtype="f").reshape(node.get_param("W").shape)
+                )
     return nlp
 
 

@@ -3,12 +3,12 @@
 from typing import Tuple
 
 import numpy
+from numpy import ndarray
 from spacy.attrs import LENGTH, SPACY
 from spacy.tokens import Doc
-from thinc.types import Ints1d
 
 
-def token_offsets(doc: Doc) -> Tuple[Ints1d, Ints1d]:
+def token_offsets(doc: Doc) -> Tuple[ndarray, ndarray]:
     """The characters of `doc.text` at which each token starts and ends, (n_tokens,) each."""
     lengths, spaces = doc.to_array([LENGTH, SPACY]).astype("int64").reshape(len(doc), 2).T
     ends = numpy.cumsum(lengths + spaces) - spaces
@@ -16,17 +16,17 @@ def token_offsets(doc: Doc) -> Tuple[Ints1d, Ints1d]:
 
 
 def align(
-    token_starts: Ints1d, token_ends: Ints1d, piece_starts: Ints1d, piece_ends: Ints1d
-) -> Tuple[Ints1d, Ints1d]:
+    token_starts: ndarray, token_ends: ndarray, piece_starts: ndarray, piece_ends: ndarray
+) -> Tuple[ndarray, ndarray]:
     """Find the wordpieces that share at least a character with each token. One that straddles two tokens counts
     for both; a token of white space, or of characters that the tokenizer deletes, has none.
 
         tokens       |no| |fever|.|
         wordpieces   |no| |fe|ver.|      → [0] [1, 2] [2]
 
-    token_starts, token_ends (Ints1d): Characters, (n_tokens,).
-    piece_starts, piece_ends (Ints1d): Characters, (n_pieces,).
-    RETURNS (Tuple[Ints1d, Ints1d]): The wordpieces of all tokens, one token's behind the other's, and how many
+    token_starts, token_ends (ndarray): Characters, (n_tokens,).
+    piece_starts, piece_ends (ndarray): Characters, (n_pieces,).
+    RETURNS (Tuple[ndarray, ndarray]): The wordpieces of all tokens, one token's behind the other's, and how many
         each token has, (n_tokens,).
     """
     # Normalisers can swap combining marks, so that offsets step back by one: keep what is searched sorted.

@@ -3,7 +3,7 @@
 from typing import Iterator, List, NamedTuple
 
 import numpy
-from thinc.types import Ints1d, Ints2d
+from numpy import ndarray
 
 from .windows import Windows
 
@@ -11,24 +11,24 @@ from .windows import Windows
 class Pass(NamedTuple):
     """One padded forward pass over some windows.
 
-    ids (Ints2d): Wordpiece ids with special tokens and padding, (n_windows, length).
-    mask (Ints2d): 1 where ids is not padding, (n_windows, length).
-    kept (Ints1d): Positions in the flattened pass whose vectors are used, (n_kept,).
-    pieces (Ints1d): The wordpieces that these positions are the vectors of, (n_kept,).
+    ids (ndarray): Wordpiece ids with special tokens and padding, (n_windows, length).
+    mask (ndarray): 1 where ids is not padding, (n_windows, length).
+    kept (ndarray): Positions in the flattened pass whose vectors are used, (n_kept,).
+    pieces (ndarray): The wordpieces that these positions are the vectors of, (n_kept,).
     """
 
-    ids: Ints2d
-    mask: Ints2d
-    kept: Ints1d
-    pieces: Ints1d
+    ids: ndarray
+    mask: ndarray
+    kept: ndarray
+    pieces: ndarray
 
 
-def group_by_length(lengths: Ints1d, max_items: int) -> Iterator[Ints1d]:
+def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
     """Group windows, longest first, so that a group padded to its longest has at most max_items positions.
 
-    lengths (Ints1d): Positions of each window, (n_windows,).
+    lengths (ndarray): Positions of each window, (n_windows,).
     max_items (int): Positions a group, padding included. A window that is longer makes a group of its own.
-    YIELDS (Ints1d): Numbers of windows; each window stands in exactly one group.
+    YIELDS (ndarray): Numbers of windows; each window stands in exactly one group.
     """
     order = numpy.argsort(-lengths, kind="stable")
     first = 0
@@ -39,11 +39,11 @@ def group_by_length(lengths: Ints1d, max_items: int) -> Iterator[Ints1d]:
 
 
 def make_passes(
-    ids: Ints1d, windows: Windows, prefix: List[int], suffix: List[int], pad: int, max_items: int
+    ids: ndarray, windows: Windows, prefix: List[int], suffix: List[int], pad: int, max_items: int
 ) -> Iterator[Pass]:
     """Build the forward passes for all windows of a batch of texts.
 
-    ids (Ints1d): The wordpiece ids of all texts, one behind the other, (n_pieces,).
+    ids (ndarray): The wordpiece ids of all texts, one behind the other, (n_pieces,).
     windows (Windows): Windows over these.
     prefix, suffix (List[int]): Special tokens around a window.
     pad (int): The id that fills up.

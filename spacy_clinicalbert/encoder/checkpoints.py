@@ -54,9 +54,7 @@ def load_checkpoint(
     RAISES (ValueError): The checkpoint is missing, incomplete or contradicts itself.
     """
     source, preset, options = _resolve(name, revision, local_files_only)
-    tokenizer = load_tokenizer(
-        name, revision=revision, local_files_only=local_files_only, lowercase=lowercase
-    )
+    tokenizer = load_tokenizer(name, revision=revision, local_files_only=local_files_only, lowercase=lowercase)
     try:
         # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
         network, info = AutoModel.from_pretrained(

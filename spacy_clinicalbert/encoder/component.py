@@ -1,7 +1,7 @@
 """The spaCy component that encodes notes."""
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
 
 import srsly
 from spacy import util
@@ -15,9 +15,10 @@ from spacy_transformers.layers import TransformerListener
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
-from .data import gradient_arrays, without_encoder
+from .data import EncodedDoc, gradient_arrays, without_encoder
 from .engines import TorchEngine
 from .listener import ClinicalBertListener
+from .model import engine_of
 
 
 class ClinicalBert(Transformer):
@@ -43,15 +44,16 @@ class ClinicalBert(Transformer):
         max_batch_items: int = 4096,
         max_update_items: int = 8192,
     ):
-        if not any(isinstance(shim, TorchEngine) for shim in getattr(model, "shims", [])):
-            raise ValueError(
-                f"The component '{name}' wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a "
-                "config that had the factory transformer, delete its [components.*.model] block, or rewrite it."
-            )
+        engine_of(model)
         super().__init__(vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items)
         self.cfg["max_update_items"] = max_update_items
         self._apply_cfg()
         self._update: Optional[PendingUpdate] = None
+
+    @property
+    def engine(self) -> TorchEngine:
+        """What holds and runs the network."""
+        return engine_of(self.model)
 
     def _apply_cfg(self) -> None:
         for key in ("max_batch_items", "max_update_items"):
@@ -96,7 +98,8 @@ class ClinicalBert(Transformer):
         """Publish the vectors on the Docs. Those of an encoder earlier in the pipeline stay for its listeners."""
         docs = list(docs)
         for doc, data in zip(docs, predictions.doc_data):
-            data.beneath = without_encoder(doc._.trf_data, data.encoder_id)
+            if isinstance(data, EncodedDoc):
+                data.beneath = without_encoder(doc._.trf_data, data.encoder_id)
         super().set_annotations(docs, predictions)
 
     def update(
@@ -126,7 +129,7 @@ class ClinicalBert(Transformer):
         set_dropout_rate(self.model, drop)
         batch, backprop = self.model.begin_update(docs)
         width = self.model.get_dim("nO")
-        pending = PendingUpdate(backprop, len(self.listeners))
+        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners))
 
         def accumulate(d_arrays: List[Floats2d]) -> None:
             losses[self.name] += pending.add(d_arrays)
@@ -149,7 +152,7 @@ class ClinicalBert(Transformer):
         of them have given their gradients, or, where one stays silent, until the next update.
         """
         pending = self._update
-        if pending is not None and pending.d_arrays is None and not self.model.shims[0].has_gradient:
+        if pending is not None and pending.d_arrays is None and not self.engine.has_gradient:
             pending.sgd = sgd
         else:
             if pending is not None and pending.d_arrays is not None:
@@ -172,7 +175,7 @@ class ClinicalBert(Transformer):
         serialize = {
             "cfg": lambda p: srsly.write_json(p, self.cfg),
             "vocab": lambda p: self.vocab.to_disk(p),
-            "model": lambda p: self.model.shims[0].to_disk(p),
+            "model": lambda p: self.engine.to_disk(p),
         }
         util.to_disk(Path(path), serialize, exclude)
 
@@ -184,7 +187,7 @@ class ClinicalBert(Transformer):
         """
 
         def load_model(path: Path) -> None:
-            self.model.shims[0].from_disk(path)
+            self.engine.from_disk(path)
             self.model.initialize()
 
         deserialize: Dict[str, Callable[[Path], Any]] = {
@@ -221,4 +224,4 @@ class PendingUpdate:
         else:
             for total, d_array in zip(self.d_arrays, d_arrays):
                 total += d_array
-        return float(sum((d_array**2).sum() for d_array in d_arrays))
+        return sum(float((d_array**2).sum(axis=(0, 1))) for d_array in d_arrays)

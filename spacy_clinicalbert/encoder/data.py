@@ -1,13 +1,13 @@
 """What the encoder publishes on a Doc, in spacy-transformers' form."""
 
 from dataclasses import dataclass, replace
-from typing import List, Optional
+from typing import List, Optional, cast
 
 import numpy
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
 from thinc.api import Ops
-from thinc.types import Floats2d, Ragged
+from thinc.types import Floats2d, Ints1d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
 
@@ -30,8 +30,10 @@ def encode_doc(array: Floats2d, encoder_id: int) -> EncodedDoc:
     empty = TransformerData.empty()
     if not len(array):
         return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id)
-    identity = Ragged(numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32"))
-    return EncodedDoc(empty.wordpieces, BaseModelOutput(last_hidden_state=array[None]), identity, encoder_id)
+    indices, ones = numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32")
+    identity = Ragged(cast(Ints1d, indices), cast(Ints1d, ones))
+    output = BaseModelOutput(last_hidden_state=array.reshape((1, *array.shape)))  # type: ignore[arg-type]
+    return EncodedDoc(empty.wordpieces, output, identity, encoder_id)
 
 
 def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int) -> FullTransformerBatch:
@@ -55,7 +57,7 @@ def doc_array(data: TransformerData, width: int, ops: Ops) -> Floats2d:
     """The vectors that `encode_doc` wrapped, (n_tokens, width)."""
     if "last_hidden_state" not in data.model_output:
         return ops.alloc2f(0, width)
-    return data.model_output.last_hidden_state[0]
+    return data.model_output["last_hidden_state"][0]
 
 
 def gradient_arrays(docs: List[Doc], d_datas: List[TransformerData], width: int, ops: Ops) -> List[Floats2d]:

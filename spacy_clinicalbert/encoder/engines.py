@@ -4,12 +4,13 @@ import contextlib
 import copy
 import platform
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, cast
 
 import srsly
 import torch
 from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import Shim
+from thinc.types import FloatsXd
 
 from .checkpoints import (
     Checkpoint,
@@ -69,7 +70,7 @@ class TorchEngine(Shim):
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def __call__(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """One forward pass, inside `predicting` or `training`.
 
         ids, mask (torch.Tensor): int64, (n_windows, length).
@@ -109,7 +110,10 @@ class TorchEngine(Shim):
         for name, weights in self.network.named_parameters():
             if weights.grad is not None:
                 updated, _ = optimizer(
-                    (self.id, name), torch2xp(weights.data), torch2xp(weights.grad), lr_scale=self.lr_scale
+                    (self.id, name),
+                    cast(FloatsXd, torch2xp(weights.data)),
+                    cast(FloatsXd, torch2xp(weights.grad)),
+                    lr_scale=self.lr_scale,
                 )
                 weights.data = xp2torch(updated, device=weights.device)
                 weights.grad = None

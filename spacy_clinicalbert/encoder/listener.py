@@ -103,7 +103,7 @@ def forward(
                 "and the heads with the same batch, as nlp.update does."
             )
         width = model.get_dim("nO")
-        arrays = [doc_array(data, width, model.ops) for data in model._outputs]
+        arrays = [doc_array(data, width, model.ops) for data in model._outputs or ()]
         factor = model.attrs["grad_factor"]
 
         def backprop(d_arrays: List[Floats2d]) -> List[Doc]:

@@ -5,11 +5,12 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 import numpy
 import torch
+from numpy import ndarray
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
 from spacy_transformers.layers import TransformerListener, trfs2arrays
 from thinc.api import Model, chain, torch2xp, xp2torch
-from thinc.types import Floats2d, Ints1d, Ragged
+from thinc.types import Floats2d, Ragged
 from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .alignment import align, token_offsets
@@ -26,16 +27,16 @@ InT = List[Doc]
 class Plan(NamedTuple):
     """What is to be computed for some docs, in flat arrays over all of them.
 
-    ids (Ints1d): Wordpiece ids, (n_pieces,).
+    ids (ndarray): Wordpiece ids, (n_pieces,).
     windows (Windows): Windows over the wordpieces.
-    token_pieces (Ints1d): The wordpieces of every token, one token's behind the other's.
-    token_lengths (Ints1d): How many wordpieces each token has, (n_tokens,).
+    token_pieces (ndarray): The wordpieces of every token, one token's behind the other's.
+    token_lengths (ndarray): How many wordpieces each token has, (n_tokens,).
     """
 
-    ids: Ints1d
+    ids: ndarray
     windows: Windows
-    token_pieces: Ints1d
-    token_lengths: Ints1d
+    token_pieces: ndarray
+    token_lengths: ndarray
 
 
 def Encoder(
@@ -59,9 +60,7 @@ def Encoder(
     RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token: `doc_data[i]` has
         `last_hidden_state` of shape (1, n_tokens, width). Empty docs publish `TransformerData.empty()`.
     """
-    load = partial(
-        load_checkpoint, name, revision=revision, local_files_only=local_files_only, lowercase=lowercase
-    )
+    load = partial(load_checkpoint, name, revision=revision, local_files_only=local_files_only, lowercase=lowercase)
     return Model(
         "clinicalbert-encoder",
         forward,
@@ -103,8 +102,22 @@ def Tok2VecEncoder(
     return with_arrays(encoder, grad_factor)
 
 
+def engine_of(model: Model) -> TorchEngine:
+    """The engine of a model that `Encoder` made.
+
+    RAISES (ValueError): Another architecture made it.
+    """
+    for shim in model.shims:
+        if isinstance(shim, TorchEngine):
+            return shim
+    raise ValueError(
+        "This component wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a config that had the "
+        "factory transformer, delete its [components.*.model] block, or write one as configs/ner.cfg has it."
+    )
+
+
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
-    engine = model.shims[0]
+    engine = engine_of(model)
     engine.initialize()
     model.set_dim("nO", engine.checkpoint.width)
     # Windows that do not fit show now, not at the first long note.
@@ -119,7 +132,7 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
 
 
 def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBatch, Callable]:
-    engine = model.shims[0]
+    engine = engine_of(model)
     plan = make_plan(docs, engine.checkpoint, model.attrs["windows"])
     if is_train:
         pieces, backprop_pieces = update_pieces(model, plan)
@@ -135,7 +148,7 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
         tokens = pieces.new_zeros((len(lengths), pieces.shape[1]))
     borders = numpy.cumsum([len(doc) for doc in docs])[:-1]
     # Copies, or one Doc that is kept would keep the vectors of its whole batch.
-    arrays = [array.copy() for array in numpy.split(torch2xp(tokens), borders)]
+    arrays = [array.copy() for array in model.ops.xp.split(torch2xp(tokens), borders)]
     Y = encode_docs(docs, arrays, encoder_id=model.id)
 
     def backprop(d_arrays: List[Floats2d]) -> InT:
@@ -154,7 +167,7 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
     tokenizer = checkpoint.tokenizer
     prefix, suffix = special_tokens(tokenizer)
     max_length = checkpoint.positions - len(prefix) - len(suffix)
-    ids: List[Ints1d] = [numpy.zeros(0, dtype="int64")]
+    ids: List[ndarray] = [numpy.zeros(0, dtype="int64")]
     windows: List[Windows] = [Windows(*([ids[0]] * 4))]
     token_pieces, token_lengths, n_pieces = [ids[0]], [ids[0]], 0
     encodings = tokenizer.backend_tokenizer.encode_batch([doc.text for doc in docs], add_special_tokens=False)
@@ -178,7 +191,7 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
 
 def plan_passes(model: Model, plan: Plan) -> Iterator[Tuple[torch.Tensor, ...]]:
     """YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass` as tensors on the network's device."""
-    engine = model.shims[0]
+    engine = engine_of(model)
     tokenizer = engine.checkpoint.tokenizer
     prefix, suffix = special_tokens(tokenizer)
     pad = tokenizer.pad_token_id or 0
@@ -188,12 +201,12 @@ def plan_passes(model: Model, plan: Plan) -> Iterator[Tuple[torch.Tensor, ...]]:
 
 def predict_pieces(model: Model, plan: Plan) -> torch.Tensor:
     """RETURNS (torch.Tensor): One vector a wordpiece, (n_pieces, width)."""
-    engine = model.shims[0]
+    engine = engine_of(model)
     width = engine.checkpoint.width
     with engine.predicting():
         pieces = torch.empty((len(plan.ids), width), device=engine.device)
         for ids, mask, kept, places in plan_passes(model, plan):
-            pieces[places] = engine(ids, mask).view(-1, width)[kept]
+            pieces[places] = engine.encode(ids, mask).view(-1, width)[kept]
     return pieces
 
 
@@ -203,7 +216,7 @@ def update_pieces(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[tor
     Passes beyond max_update_items positions keep no activations: torch runs them again for their backward, with
     the same random state. So a batch of any size trains in bounded memory. Those without gradient are left out.
     """
-    engine = model.shims[0]
+    engine = engine_of(model)
     width = engine.checkpoint.width
     pieces = torch.empty((len(plan.ids), width), device=engine.device)
     outputs = []
@@ -211,7 +224,10 @@ def update_pieces(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[tor
     with engine.training():
         for ids, mask, kept, places in plan_passes(model, plan):
             budget -= ids.numel()
-            hidden = engine(ids, mask) if budget >= 0 else rerun_for_backward(engine, ids, mask, use_reentrant=False)
+            if budget >= 0:
+                hidden = engine.encode(ids, mask)
+            else:
+                hidden = rerun_for_backward(engine.encode, ids, mask, use_reentrant=False)
             pieces[places] = hidden.detach().view(-1, width)[kept]
             outputs.append((hidden, kept, places))
 

@@ -1,31 +1,31 @@
 """Cut a note's wordpieces into windows that an encoder can read. Numpy only.
 
-    wordpieces   0 1 2 3 4 5 6 7 8 9      size 6, context 1
-    window 0    [k k k k k c]             k: encoded and kept
-    window 1            [c k k k k k]     c: encoded as context only
+wordpieces   0 1 2 3 4 5 6 7 8 9      size 6, context 1
+window 0    [k k k k k c]             k: encoded and kept
+window 1            [c k k k k k]     c: encoded as context only
 """
 
 from typing import Callable, NamedTuple
 
 import numpy
-from thinc.types import Ints1d
+from numpy import ndarray
 
 
 class Windows(NamedTuple):
     """Windows over the wordpieces of one text, in the order of the text, each array of shape (n_windows,).
 
-    start, end (Ints1d): First wordpiece that the window encodes, and the one behind its last.
-    keep_start, keep_end (Ints1d): The part of them whose vectors are used. These parts tile the text.
+    start, end (ndarray): First wordpiece that the window encodes, and the one behind its last.
+    keep_start, keep_end (ndarray): The part of them whose vectors are used. These parts tile the text.
     """
 
-    start: Ints1d
-    end: Ints1d
-    keep_start: Ints1d
-    keep_end: Ints1d
+    start: ndarray
+    end: ndarray
+    keep_start: ndarray
+    keep_end: ndarray
 
 
 # The text, and the characters at which its wordpieces start and end, of shape (n_wordpieces,) each.
-Windower = Callable[[str, Ints1d, Ints1d], Windows]
+Windower = Callable[[str, ndarray, ndarray], Windows]
 
 
 def strided_windows(size: int = 128, context: int = 16) -> Windower:
@@ -43,7 +43,7 @@ def strided_windows(size: int = 128, context: int = 16) -> Windower:
         )
     stride = size - 2 * context
 
-    def windows(text: str, piece_starts: Ints1d, piece_ends: Ints1d) -> Windows:
+    def windows(text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
         n_pieces = len(piece_starts)
         n_windows = -(-max(n_pieces - 2 * context, 1) // stride) if n_pieces else 0
         start = numpy.arange(n_windows) * stride

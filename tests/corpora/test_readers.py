@@ -88,7 +88,9 @@ def test_readers_log_their_report(pubtator, caplog):
 
 def test_read_jsonl_reads_a_split(tmp_path):
     path = tmp_path / "notes.jsonl"
-    rows = [{"id": i, "patient": "p", "split": split, "text": "No pain.", "cats": {"A": 1}} for i, split in enumerate("ab")]
+    rows = [
+        {"id": i, "patient": "p", "split": split, "text": "No pain.", "cats": {"A": 1}} for i, split in enumerate("ab")
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (doc,) = docs(read_jsonl(path, split="b"))
     assert (doc._.note_id, doc._.patient, doc.cats) == (1, "p", {"A": 1.0})

@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from spacy_clinicalbert.encoder.alignment import align, token_offsets
 
-TEXTS = ["", " ", " \n\n\t ", "No fever. BP 120/80", "  x  y ", "naïve cafe\u0301 👨‍👩‍👧 😀", "שלום עולם", "a\x00b\u200bc", "x" * 5000]
+TEXTS = [
+    "",
+    " ",
+    " \n\n\t ",
+    "No fever. BP 120/80",
+    "  x  y ",
+    "naïve cafe\u0301 👨‍👩‍👧 😀",
+    "שלום עולם",
+    "a\x00b\u200bc",
+    "x" * 5000,
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)

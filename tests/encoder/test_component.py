@@ -274,7 +274,9 @@ def test_loading_needs_neither_hub_nor_the_first_folder(tmp_path, monkeypatch):
         (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json"),
         (lambda folder: [(folder / name).unlink() for name in ("tokenizer.json", "vocab.txt")], "tokenizer.json"),
         (
-            lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:999]),
+            lambda folder: (folder / "model.safetensors").write_bytes(
+                (folder / "model.safetensors").read_bytes()[:999]
+            ),
             "model.safetensors",
         ),
         (lambda folder: [path.unlink() for path in folder.iterdir()] + [folder.rmdir()], "another factory"),

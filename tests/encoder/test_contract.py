@@ -8,7 +8,15 @@ from spacy.training import Example
 from spacy.training.loop import train_while_improving
 from thinc.api import Adam, fix_random_seed
 
-from tests.conftest import encoder_config, encoder_weights, head_config, listener_config, make_examples, make_nlp, write_bert
+from tests.conftest import (
+    encoder_config,
+    encoder_weights,
+    head_config,
+    listener_config,
+    make_examples,
+    make_nlp,
+    write_bert,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # stock's own; ours are held in the other tests
 STOCK_FAILS = pytest.mark.xfail(strict=True, reason="spacy-transformers does not")
@@ -194,6 +202,8 @@ def test_saved_pipeline_gives_the_same_to_the_bit(toy, factory, heads, tmp_path)
 @both
 def test_batch_with_empty_and_blank_docs_trains(toy, factory):
     nlp = make_nlp(toy, ("textcat",), factory=factory)
-    blank = [Example.from_dict(nlp.make_doc(text), {"cats": {"progress": 1.0, "radiology": 0.0}}) for text in ("", " \n ")]
+    blank = [
+        Example.from_dict(nlp.make_doc(text), {"cats": {"progress": 1.0, "radiology": 0.0}}) for text in ("", " \n ")
+    ]
     fix_random_seed(0)
     assert train(nlp, [blank[0], *make_examples(nlp), blank[1]]) > 0

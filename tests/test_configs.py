@@ -1,0 +1,46 @@
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
+from spacy.util import load_config
+
+from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.jsonl import jsonl_records
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for split in ("train", "dev"):
+        records = [
+            record for i, record in enumerate(jsonl_records(ROOT / "assets/sample_notes.jsonl", split)) if i % 7 == 0
+        ]
+        docs = list(to_docs(records, spacy.blank("en"), Report()))
+        DocBin(docs=docs, store_user_data=True).to_disk(folder / f"{split}.spacy")
+    return folder
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.cfg")), ids=lambda path: path.stem)
+def test_config_trains_and_a_seed_gives_the_same_scores_twice(config, corpus, toy, tmp_path):
+    def scores():
+        overrides = {
+            "paths.train": str(corpus / "train.spacy"),
+            "paths.dev": str(corpus / "dev.spacy"),
+            "paths.encoder": toy,
+        }
+        overrides.update({"training.max_steps": 3, "training.eval_frequency": 2, "training.max_epochs": 1})
+        nlp = init_nlp(load_config(config, overrides=overrides))
+        train(nlp, tmp_path / "out", stdout=StringIO(), stderr=StringIO())
+        meta = json.loads((tmp_path / "out" / "model-last" / "meta.json").read_text())
+        return meta["performance"]
+
+    first, second = scores(), scores()
+    assert first == second
+    assert first["clinicalbert_loss"] > 0
