@@ -115,7 +115,11 @@ class TorchEngine(Shim):
                     cast(FloatsXd, torch2xp(weights.grad)),
                     lr_scale=self.lr_scale,
                 )
-                weights.data = xp2torch(updated, device=weights.device)
+                # Thinc's Adam works in place. A new tensor around its array would hold the one before alive, and so
+                # on for every step.
+                result = xp2torch(updated, device=weights.device)
+                if result.data_ptr() != weights.data_ptr():
+                    weights.data.copy_(result)
                 weights.grad = None
 
     @contextlib.contextmanager

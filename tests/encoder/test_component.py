@@ -1,3 +1,4 @@
+import gc
 import itertools
 import json
 import logging
@@ -5,6 +6,7 @@ import logging
 import numpy
 import pytest
 import spacy
+import torch
 from spacy.training import Example
 from thinc.api import Adam, Config
 from transformers import AutoModel, AutoTokenizer
@@ -86,6 +88,17 @@ def test_weights_do_not_move_between_forward_and_backward(toy):
                     pipe.finish_update(sgd)
         moved.append(encoder_weights(nlp).embeddings.LayerNorm.weight.detach().numpy().copy())
     assert numpy.allclose(*moved, atol=1e-6)
+
+
+def test_steps_leave_no_tensors_behind(toy):
+    nlp = make_nlp(toy, ("textcat",))
+    sgd, counts = Adam(0.01, use_averages=False), []
+    for step in range(9):
+        nlp.update(make_examples(nlp), sgd=sgd)
+        if step % 4 == 0:
+            gc.collect()
+            counts.append(sum(isinstance(found, torch.Tensor) for found in gc.get_objects()))
+    assert counts[1] == counts[2]
 
 
 def test_grad_factor_zero_keeps_a_head_from_the_encoder(toy):
