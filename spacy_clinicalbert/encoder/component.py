@@ -1,5 +1,6 @@
 """The spaCy component that encodes notes."""
 
+import logging
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
 
@@ -19,6 +20,8 @@ from .data import EncodedDoc, gradient_arrays, without_encoder
 from .engines import TorchEngine
 from .listener import ClinicalBertListener
 from .model import engine_of
+
+logger = logging.getLogger(__name__)
 
 
 class ClinicalBert(Transformer):
@@ -49,6 +52,7 @@ class ClinicalBert(Transformer):
         self.cfg["max_update_items"] = max_update_items
         self._apply_cfg()
         self._update: Optional[PendingUpdate] = None
+        self._warned = False
 
     @property
     def engine(self) -> TorchEngine:
@@ -97,9 +101,19 @@ class ClinicalBert(Transformer):
     def set_annotations(self, docs: Iterable[Doc], predictions: FullTransformerBatch) -> None:
         """Publish the vectors on the Docs. Those of an encoder earlier in the pipeline stay for its listeners."""
         docs = list(docs)
+        n_unread = 0
         for doc, data in zip(docs, predictions.doc_data):
             if isinstance(data, EncodedDoc):
                 data.beneath = without_encoder(doc._.trf_data, data.encoder_id)
+                n_unread += data.n_unread
+        if n_unread and not self._warned:
+            self._warned = True
+            logger.warning(
+                "'%s' met %d tokens whose characters its tokenizer deletes; their vectors are zeros. This is said "
+                "once; doc._.trf_data.n_unread counts them for each document.",
+                self.name,
+                n_unread,
+            )
         super().set_annotations(docs, predictions)
 
     def update(

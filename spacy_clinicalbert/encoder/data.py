@@ -18,30 +18,33 @@ class EncodedDoc(TransformerData):
     `last_hidden_state`.
 
     encoder_id (int): The Thinc id of the model that made the vectors; our listener takes no others'.
+    n_unread (int): Tokens of characters that the tokenizer deletes, such as control characters: like white space
+        they have no wordpieces, and zeros as their vector.
     beneath (Optional[TransformerData]): What an encoder earlier in the pipeline published.
     """
 
     encoder_id: int = -1
+    n_unread: int = 0
     beneath: Optional[TransformerData] = None
 
 
-def encode_doc(array: Floats2d, encoder_id: int) -> EncodedDoc:
+def encode_doc(array: Floats2d, encoder_id: int, n_unread: int) -> EncodedDoc:
     """Wrap the vectors of a Doc, (n_tokens, width)."""
     empty = TransformerData.empty()
     if not len(array):
-        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id)
+        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id, n_unread)
     indices, ones = numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32")
     identity = Ragged(cast(Ints1d, indices), cast(Ints1d, ones))
     output = BaseModelOutput(last_hidden_state=array.reshape((1, *array.shape)))  # type: ignore[arg-type]
-    return EncodedDoc(empty.wordpieces, output, identity, encoder_id)
+    return EncodedDoc(empty.wordpieces, output, identity, encoder_id, n_unread)
 
 
-def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int) -> FullTransformerBatch:
-    """Wrap the vectors of a batch of Docs, (n_tokens, width) each."""
+def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int, n_unread: List[int]) -> FullTransformerBatch:
+    """Wrap the vectors of a batch of Docs, (n_tokens, width) each; see `EncodedDoc`."""
     return replace(
         FullTransformerBatch.empty(len(docs)),
         spans=[[doc[:]] if len(doc) else [] for doc in docs],
-        cached_doc_data=[encode_doc(array, encoder_id) for array in arrays],
+        cached_doc_data=[encode_doc(array, encoder_id, n) for array, n in zip(arrays, n_unread)],
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 import numpy
 import torch
 from numpy import ndarray
+from spacy.attrs import IS_SPACE
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
 from spacy_transformers.layers import TransformerListener, trfs2arrays
@@ -31,12 +32,14 @@ class Plan(NamedTuple):
     windows (Windows): Windows over the wordpieces.
     token_pieces (ndarray): The wordpieces of every token, one token's behind the other's.
     token_lengths (ndarray): How many wordpieces each token has, (n_tokens,).
+    n_unread (List[int]): For each doc its tokens, white space apart, that have none.
     """
 
     ids: ndarray
     windows: Windows
     token_pieces: ndarray
     token_lengths: ndarray
+    n_unread: List[int]
 
 
 def Encoder(
@@ -149,7 +152,7 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
     borders = numpy.cumsum([len(doc) for doc in docs])[:-1]
     # Copies, or one Doc that is kept would keep the vectors of its whole batch.
     arrays = [array.copy() for array in model.ops.xp.split(torch2xp(tokens), borders)]
-    Y = encode_docs(docs, arrays, encoder_id=model.id)
+    Y = encode_docs(docs, arrays, model.id, plan.n_unread)
 
     def backprop(d_arrays: List[Floats2d]) -> InT:
         """d_arrays (List[Floats2d]): For each doc the gradient of its tokens' vectors, (n_tokens, width)."""
@@ -169,7 +172,7 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
     max_length = checkpoint.positions - len(prefix) - len(suffix)
     ids: List[ndarray] = [numpy.zeros(0, dtype="int64")]
     windows: List[Windows] = [Windows(*([ids[0]] * 4))]
-    token_pieces, token_lengths, n_pieces = [ids[0]], [ids[0]], 0
+    token_pieces, token_lengths, n_unread, n_pieces = [ids[0]], [ids[0]], [], 0
     encodings = tokenizer.backend_tokenizer.encode_batch([doc.text for doc in docs], add_special_tokens=False)
     for doc, encoding in zip(docs, encodings):
         starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
@@ -180,12 +183,14 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
         windows.append(Windows(*(array + n_pieces for array in doc_windows)))
         token_pieces.append(doc_pieces + n_pieces)
         token_lengths.append(doc_lengths)
+        n_unread.append(int(((doc_lengths == 0) & (doc.to_array(IS_SPACE) == 0)).sum()))
         n_pieces += len(starts)
     return Plan(
         numpy.concatenate(ids),
         Windows(*map(numpy.concatenate, zip(*windows))),
         numpy.concatenate(token_pieces),
         numpy.concatenate(token_lengths),
+        n_unread,
     )
 
 

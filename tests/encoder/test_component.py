@@ -149,6 +149,16 @@ def test_pipe_hands_a_failing_doc_alone_to_the_error_handler(toy):
     assert failed == ["bad"]
 
 
+def test_tokens_that_the_tokenizer_deletes_are_counted_and_said_once(toy, caplog):
+    nlp = make_nlp(toy)
+    docs = list(nlp.pipe(["pain \x07 \u200b fever", "  \n pain", "\x07"]))
+    assert [doc._.trf_data.n_unread for doc in docs] == [2, 0, 1]
+    assert all(not hidden(doc)[0, token.i].any() for doc in docs for token in doc if token.text in "\x07\u200b")
+    nlp("\x07")
+    (message,) = [record.getMessage() for record in caplog.records if "deletes" in record.getMessage()]
+    assert "3 tokens" in message and "pain" not in message
+
+
 def test_trf_data_is_aligned_to_tokens(toy):
     doc = make_nlp(toy)(TEXT)
     assert hidden(doc).shape == (1, len(doc), 32)

@@ -122,13 +122,16 @@ def test_update_beyond_the_budget_encodes_again_only_what_has_a_gradient(toy):
     model.attrs.update(max_batch_items=100, max_update_items=1)
     doc = spacy.blank("en").make_doc(LONG)
     calls = []
-    model.shims[0].network.register_forward_pre_hook(lambda *args: calls.append(1))
+    model.shims[0].network.register_forward_pre_hook(
+        lambda network, args, kwargs: calls.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
     _, backprop = model.begin_update([doc])
     forward_calls = len(calls)
     d_array = numpy.zeros((len(doc), 32), dtype="f")
     d_array[3] = 1.0
     backprop([d_array])
     assert len(calls) == forward_calls + 1
+    assert max(calls) <= 100
 
 
 def test_gradient_is_the_numerical_one(toy):
