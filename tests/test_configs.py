@@ -37,8 +37,8 @@ def test_config_trains_and_a_seed_gives_the_same_scores_twice(config, corpus, to
         }
         overrides.update({"training.max_steps": 3, "training.eval_frequency": 2, "training.max_epochs": 1})
         nlp = init_nlp(load_config(config, overrides=overrides))
-        train(nlp, tmp_path / "out", stdout=StringIO(), stderr=StringIO())
-        meta = json.loads((tmp_path / "out" / "model-last" / "meta.json").read_text())
+        train(nlp, tmp_path, stdout=StringIO(), stderr=StringIO())
+        meta = json.loads((tmp_path / "model-last" / "meta.json").read_text())
         return meta["performance"]
 
     first, second = scores(), scores()

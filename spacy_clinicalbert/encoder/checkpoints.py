@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -25,11 +25,24 @@ class Checkpoint:
     network (transformers.PreTrainedModel): float32, on the CPU, without a head.
     tokenizer (transformers.PreTrainedTokenizerFast): Pads, truncates and adds nothing unless told to.
     positions (int): The longest input in wordpieces, special tokens included.
+    prefix, suffix (List[int]): The ids that the tokenizer puts around a single text, [CLS] and [SEP] for BERT.
     """
 
     network: Any
     tokenizer: Any
     positions: int
+    prefix: List[int] = field(init=False)
+    suffix: List[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        encoding = self.tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
+        ids, special = encoding["input_ids"], encoding["special_tokens_mask"]
+        self.prefix, self.suffix = ids[: special.index(0)], ids[len(special) - special[::-1].index(0) :]
+
+    @property
+    def max_window(self) -> int:
+        """The longest window in wordpieces, special tokens not counted."""
+        return self.positions - len(self.prefix) - len(self.suffix)
 
     @property
     def width(self) -> int:
@@ -170,14 +183,6 @@ def load_saved_checkpoint(folder: Path) -> Checkpoint:
     if not list(folder.glob("model*.safetensors")):
         raise ValueError(f"The saved encoder lacks '{folder / 'model.safetensors'}'. {again}")
     return load_checkpoint(str(folder), local_files_only=True)
-
-
-def special_tokens(tokenizer: Any) -> Tuple[List[int], List[int]]:
-    """The ids that the tokenizer puts before and behind a single text, [CLS] and [SEP] for BERT."""
-    encoding = tokenizer("a", add_special_tokens=True, return_special_tokens_mask=True)
-    ids, mask = encoding["input_ids"], encoding["special_tokens_mask"]
-    first, last = mask.index(0), len(mask) - mask[::-1].index(0)
-    return ids[:first], ids[last:]
 
 
 def _resolve(

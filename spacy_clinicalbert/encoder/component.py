@@ -4,9 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
 
-import srsly
 from spacy import util
-from spacy.pipeline.pipe import deserialize_config
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
@@ -50,7 +48,10 @@ class ClinicalBert(Transformer):
         engine_of(model)
         super().__init__(vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items)
         self.cfg["max_update_items"] = max_update_items
-        self._apply_cfg()
+        for key in ("max_batch_items", "max_update_items"):
+            if self.cfg[key] < 1:
+                raise ValueError(f"{key} of '{name}' is {self.cfg[key]}; set it to 1 or more.")
+            model.attrs[key] = self.cfg[key]
         self._update: Optional[PendingUpdate] = None
         self._warned = False
 
@@ -58,12 +59,6 @@ class ClinicalBert(Transformer):
     def engine(self) -> TorchEngine:
         """What holds and runs the network."""
         return engine_of(self.model)
-
-    def _apply_cfg(self) -> None:
-        for key in ("max_batch_items", "max_update_items"):
-            if self.cfg[key] < 1:
-                raise ValueError(f"{key} of '{self.name}' is {self.cfg[key]}; set it to 1 or more.")
-            self.model.attrs[key] = self.cfg[key]
 
     def add_listener(self, listener: TransformerListener, component_name: str) -> None:
         """Link a head's listener. Usually internal."""
@@ -182,12 +177,12 @@ class ClinicalBert(Transformer):
                 self.model.finish_update(pending.sgd)
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
-        """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too.
+        """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too. The settings
+        stand in the pipeline's config, so that they can be overridden when it is loaded.
 
-        exclude (Iterable[str]): Of "cfg", "vocab" and "model".
+        exclude (Iterable[str]): Of "vocab" and "model".
         """
         serialize = {
-            "cfg": lambda p: srsly.write_json(p, self.cfg),
             "vocab": lambda p: self.vocab.to_disk(p),
             "model": lambda p: self.engine.to_disk(p),
         }
@@ -196,7 +191,7 @@ class ClinicalBert(Transformer):
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "ClinicalBert":
         """Load what `to_disk` saved, without hub or network.
 
-        exclude (Iterable[str]): Of "cfg", "vocab" and "model".
+        exclude (Iterable[str]): Of "vocab" and "model".
         RAISES (ValueError): Names the file that is missing, damaged or foreign.
         """
 
@@ -206,11 +201,9 @@ class ClinicalBert(Transformer):
 
         deserialize: Dict[str, Callable[[Path], Any]] = {
             "vocab": self.vocab.from_disk,
-            "cfg": lambda p: self.cfg.update(deserialize_config(p)),
             "model": load_model,
         }
         util.from_disk(Path(path), deserialize, exclude)
-        self._apply_cfg()
         return self
 
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .alignment import align, token_offsets
 from .batches import make_passes
-from .checkpoints import load_checkpoint, special_tokens
+from .checkpoints import load_checkpoint
 from .data import doc_array, encode_docs, gradient_arrays
 from .engines import TorchEngine
 from .listener import ClinicalBertListener
@@ -126,12 +126,8 @@ def init(model: Model, X: Any = None, Y: Any = None) -> None:
     # Windows that do not fit show now, not at the first long note.
     n_pieces = 2 * engine.checkpoint.positions
     offsets = numpy.arange(n_pieces + 1)
-    prefix, suffix = special_tokens(engine.checkpoint.tokenizer)
-    check_windows(
-        model.attrs["windows"]("a" * n_pieces, offsets[:-1], offsets[1:]),
-        n_pieces,
-        engine.checkpoint.positions - len(prefix) - len(suffix),
-    )
+    trial = model.attrs["windows"]("a" * n_pieces, offsets[:-1], offsets[1:])
+    check_windows(trial, n_pieces, engine.checkpoint.max_window)
 
 
 def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBatch, Callable]:
@@ -168,8 +164,6 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
 def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
     """Tokenise each text once, cut it into windows and align its wordpieces with its tokens."""
     tokenizer = checkpoint.tokenizer
-    prefix, suffix = special_tokens(tokenizer)
-    max_length = checkpoint.positions - len(prefix) - len(suffix)
     ids: List[ndarray] = [numpy.zeros(0, dtype="int64")]
     windows: List[Windows] = [Windows(*([ids[0]] * 4))]
     token_pieces, token_lengths, n_unread, n_pieces = [ids[0]], [ids[0]], [], 0
@@ -177,7 +171,7 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
     for doc, encoding in zip(docs, encodings):
         starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
         doc_windows = windower(doc.text, starts, ends)
-        check_windows(doc_windows, len(starts), max_length)
+        check_windows(doc_windows, len(starts), checkpoint.max_window)
         doc_pieces, doc_lengths = align(*token_offsets(doc), starts, ends)
         ids.append(numpy.array(encoding.ids, dtype="int64"))
         windows.append(Windows(*(array + n_pieces for array in doc_windows)))
@@ -197,10 +191,16 @@ def make_plan(docs: InT, checkpoint: Any, windower: Windower) -> Plan:
 def plan_passes(model: Model, plan: Plan) -> Iterator[Tuple[torch.Tensor, ...]]:
     """YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass` as tensors on the network's device."""
     engine = engine_of(model)
-    tokenizer = engine.checkpoint.tokenizer
-    prefix, suffix = special_tokens(tokenizer)
-    pad = tokenizer.pad_token_id or 0
-    for arrays in make_passes(plan.ids, plan.windows, prefix, suffix, pad, model.attrs["max_batch_items"]):
+    checkpoint = engine.checkpoint
+    passes = make_passes(
+        plan.ids,
+        plan.windows,
+        prefix=checkpoint.prefix,
+        suffix=checkpoint.suffix,
+        pad=checkpoint.tokenizer.pad_token_id or 0,
+        max_items=model.attrs["max_batch_items"],
+    )
+    for arrays in passes:
         yield tuple(torch.from_numpy(array).to(engine.device) for array in arrays)
 
 

@@ -13,7 +13,6 @@ from spacy_clinicalbert.encoder.checkpoints import (
     checkpoint_to_files,
     load_checkpoint,
     load_tokenizer,
-    special_tokens,
 )
 from spacy_clinicalbert.encoder.model import Encoder
 from spacy_clinicalbert.encoder.presets import PRESETS
@@ -28,8 +27,7 @@ def test_folder_of_each_kind_encodes(tmp_path, kind):
     folder = WRITERS[kind](tmp_path / kind)
     checkpoint = load_checkpoint(str(folder))
     assert checkpoint.positions == POSITIONS[kind]
-    prefix, suffix = special_tokens(checkpoint.tokenizer)
-    assert len(prefix) == len(suffix) == 1
+    assert len(checkpoint.prefix) == len(checkpoint.suffix) == 1
     model = Encoder(str(folder), strided_windows(checkpoint.positions - 2, 8), precision="float32")
     model.initialize()
     docs = [spacy.blank("en").make_doc(text) for text in ("The pain 😀 is bad. " * 300, "", " \n")]
