@@ -1,6 +1,5 @@
 import gc
 import itertools
-import json
 import logging
 
 import numpy
@@ -9,7 +8,6 @@ import spacy
 import torch
 from spacy.training import Example
 from thinc.api import Adam, Config
-from transformers import AutoModel, AutoTokenizer
 
 from tests.conftest import encoder_config, encoder_weights, head_config, listener_config, make_examples, make_nlp
 from tests.encoder.test_contract import HEADS, train
@@ -264,70 +262,6 @@ def test_replaced_listener_survives_save_load_and_initialize(toy, head, stock, t
     for _ in range(2):
         loaded.update(make_examples(loaded), sgd=sgd)
     assert not before.equal(network.embeddings.LayerNorm.weight)
-
-
-def test_saved_folder_opens_with_transformers(toy, tmp_path):
-    nlp = make_nlp(toy)
-    nlp.to_disk(tmp_path / "nlp")
-    folder = tmp_path / "nlp" / "encoder" / "model"
-    assert not list((tmp_path / "nlp" / "encoder").rglob("*.bin"))
-    network, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    weights = encoder_weights(nlp).state_dict()
-    assert all(value.equal(weights[name]) for name, value in network.state_dict().items())
-    assert tokenizer.tokenize("No pain") == AutoTokenizer.from_pretrained(toy).tokenize("No pain")
-
-
-def test_loading_needs_neither_hub_nor_the_first_folder(tmp_path, monkeypatch):
-    from tests.conftest import write_bert
-
-    first = write_bert(tmp_path / "first")
-    nlp = make_nlp(str(first))
-    nlp.to_disk(tmp_path / "nlp")
-    first.rename(tmp_path / "gone")
-    monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("a connection was tried"))
-    assert numpy.array_equal(hidden(spacy.load(tmp_path / "nlp")(TEXT)), hidden(nlp(TEXT)))
-
-
-@pytest.mark.parametrize(
-    "damage, message",
-    [
-        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors"),
-        (lambda folder: (folder / "config.json").unlink(), "config.json"),
-        (lambda folder: (folder / "config.json").write_text("{"), "config.json"),
-        (lambda folder: (folder / "tokenizer_config.json").unlink(), "tokenizer_config.json"),
-        (lambda folder: [(folder / name).unlink() for name in ("tokenizer.json", "vocab.txt")], "tokenizer.json"),
-        (
-            lambda folder: (folder / "model.safetensors").write_bytes(
-                (folder / "model.safetensors").read_bytes()[:999]
-            ),
-            "model.safetensors",
-        ),
-        (lambda folder: [path.unlink() for path in folder.iterdir()] + [folder.rmdir()], "another factory"),
-        (
-            lambda folder: (folder / "config.json").write_text(
-                json.dumps({**json.loads((folder / "config.json").read_text()), "hidden_size": 64})
-            ),
-            "config.json",
-        ),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_damaged_folder_is_an_error_that_names_the_file(toy, tmp_path, damage, message):
-    make_nlp(toy).to_disk(tmp_path / "nlp")
-    damage(tmp_path / "nlp" / "encoder" / "model")
-    with pytest.raises(ValueError, match=message):
-        spacy.load(tmp_path / "nlp")
-
-
-def test_pipeline_of_the_stock_factory_is_an_error(toy, tmp_path):
-    make_nlp(toy).to_disk(tmp_path / "nlp")
-    folder = tmp_path / "nlp" / "encoder" / "model"
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-    folder.write_bytes(b"msgpack")
-    with pytest.raises(ValueError, match="another factory"):
-        spacy.load(tmp_path / "nlp")
 
 
 def test_stock_model_block_is_an_error_with_the_fix(toy):
