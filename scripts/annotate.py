@@ -8,20 +8,26 @@ from typing import Optional
 import spacy
 import typer
 
+from spacy_clinicalbert.corpora.jsonl import jsonl_records
 
+# Locals hold notes, and an error must not show them.
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@app.command()
 def main(
     pipeline: str,
     notes: Path = typer.Argument(..., exists=True, dir_okay=False, help="A text file, or .jsonl with id and text"),
     note_id: Optional[str] = typer.Option(None, help="Which note of a .jsonl; without it, the first"),
 ) -> None:
     """Annotate a note with PIPELINE, a folder or an installed package."""
-    text = notes.read_text(encoding="utf8")
     if notes.suffix == ".jsonl":
-        records = [json.loads(line) for line in text.splitlines()]
-        found = [record for record in records if note_id in (None, record.get("id"))]
-        if not found:
+        found = (record["text"] for record in jsonl_records(notes) if note_id in (None, record.get("id")))
+        text = next(found, None)
+        if text is None:
             sys.exit(f"'{notes}' has no note with the id '{note_id}'.")
-        text = found[0]["text"]
+    else:
+        text = notes.read_text(encoding="utf8")
     doc = spacy.load(pipeline)(text)
     entities = [[ent.start_char, ent.end_char, ent.label_, ent.text] for ent in doc.ents]
     cats = {label: round(score, 4) for label, score in doc.cats.items()}
@@ -29,4 +35,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -13,6 +13,9 @@ from spacy_clinicalbert.corpora.jsonl import jsonl_records
 from spacy_clinicalbert.corpora.mtsamples import mtsamples_records
 from spacy_clinicalbert.corpora.pubtator import pubtator_records
 
+# Locals hold notes, and an error must not show them.
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
 
 class Format(str, Enum):
     jsonl = "jsonl"
@@ -20,6 +23,7 @@ class Format(str, Enum):
     pubtator = "pubtator"
 
 
+@app.command()
 def main(
     form: Format,
     source: Path = typer.Argument(..., exists=True, dir_okay=False),
@@ -31,8 +35,14 @@ def main(
 ) -> None:
     """Convert SOURCE to TARGET."""
     if form is Format.pubtator:
+        if split:
+            raise typer.BadParameter("PubTator files have no splits inside: leave --split out")
+        if not all("=" in pair for pair in label):
+            raise typer.BadParameter("--label wants TYPE=LABEL")
         records = pubtator_records(source, dict(pair.split("=", 1) for pair in label) or None)
     else:
+        if label:
+            raise typer.BadParameter("--label is for pubtator only")
         records = {Format.jsonl: jsonl_records, Format.mtsamples: mtsamples_records}[form](source, split)
     report = Report(strict=strict)
     docs = DocBin(store_user_data=True)
@@ -46,4 +56,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

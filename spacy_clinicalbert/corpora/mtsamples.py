@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Dict, Iterator, Optional, Union
 from zlib import crc32
 
-import srsly
-
 from .docs import Reader, Record, make_reader
+from .jsonl import read_lines
 
 # What the site files notes under, where it names the kind of document and not a specialty.
 NOTE_TYPES: Dict[str, str] = {
@@ -36,7 +35,7 @@ def mtsamples_records(
     labels (Dict[str, str]): Specialty as the site names it → category. Others are left out.
     YIELDS (Record): One record a note, with every category 0 or 1.
     """
-    for row in srsly.read_jsonl(path):
+    for row in read_lines(path):
         if split is None or split_of(row["sample_id"]) == split:
             yield {
                 "id": row["sample_id"],

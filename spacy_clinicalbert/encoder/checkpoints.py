@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModel, AutoTokenizer
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from .presets import PRESETS, Preset
 
@@ -58,7 +60,7 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a checkpoint's network and tokenizer.
 
-    name (str): A preset's short name, a hub id, or a folder as the hub has it.
+    name (str): A folder as the hub has it, a preset's short name, or a hub id; a folder of that name wins.
     revision (Optional[str]): Branch, tag or commit on the hub.
     local_files_only (bool): Use the hub's local cache only.
     lowercase (Optional[bool]): Whether the tokenizer lower-cases. None takes what the preset says, else the
@@ -108,23 +110,18 @@ def load_tokenizer(
     RAISES (ValueError): There is none, it has no offsets, or its casing contradicts its vocabulary.
     """
     source, preset, options = _resolve(name, revision, local_files_only)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, **options)
-        wanted = lowercase if lowercase is not None else preset.lowercase if preset else None
-        if wanted is None and _is_wordpiece(tokenizer):
-            # Where the files are silent, transformers lower-cases any vocabulary.
-            wanted = get_tokenizer_config(source, **options).get("do_lower_case", not _has_upper_case(tokenizer))
-        if wanted is not None and wanted != _lowercases(tokenizer):
-            tokenizer = AutoTokenizer.from_pretrained(
-                source, use_fast=True, trust_remote_code=False, do_lower_case=wanted, **options
+    tokenizer = _open_tokenizer(source, options)
+    wanted = lowercase if lowercase is not None else preset.lowercase if preset else None
+    if wanted is None and _is_wordpiece(tokenizer):
+        # Where the files are silent, transformers lower-cases any vocabulary.
+        wanted = _tokenizer_config(source, options).get("do_lower_case", not _has_upper_case(tokenizer))
+    if wanted is not None and wanted != _lowercases(tokenizer):
+        tokenizer = _open_tokenizer(source, {"do_lower_case": wanted, **options})
+        if wanted != _lowercases(tokenizer):
+            raise ValueError(
+                f"lowercase = {str(wanted).lower()} has no effect on the tokenizer of '{source}', which brings a "
+                "normaliser of its own. Change the normalizer in its tokenizer.json."
             )
-    except Exception as err:
-        raise ValueError(_load_error(source, "tokenizer", err)) from err
-    if not tokenizer.is_fast:
-        raise ValueError(
-            f"The tokenizer of '{source}' is a slow one without character offsets, which align wordpieces with "
-            "tokens. Convert it to a tokenizer.json with the library tokenizers."
-        )
     if lowercase is None and _is_wordpiece(tokenizer) and _has_upper_case(tokenizer) == _lowercases(tokenizer):
         cased, does = ("cased", "lower-cases") if _lowercases(tokenizer) else ("lower-case", "keeps case")
         raise ValueError(
@@ -172,7 +169,7 @@ def load_saved_checkpoint(folder: Path) -> Checkpoint:
             f"'{folder}' is not a folder with config.json, model.safetensors and tokenizer files, as a saved "
             f"clinicalbert has it. A pipeline that another factory saved cannot be read here. {again}"
         )
-    for file_name in ("config.json", "tokenizer_config.json"):
+    for file_name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
         path = folder / file_name
         if not path.is_file():
             raise ValueError(f"The saved encoder lacks '{path}'. {again}")
@@ -180,9 +177,18 @@ def load_saved_checkpoint(folder: Path) -> Checkpoint:
             json.loads(path.read_text(encoding="utf8"))
         except ValueError as err:
             raise ValueError(f"'{path}' of the saved encoder is damaged. {again}") from err
-    if not list(folder.glob("model*.safetensors")):
+    weights = sorted(folder.glob("model*.safetensors"))
+    if not weights:
         raise ValueError(f"The saved encoder lacks '{folder / 'model.safetensors'}'. {again}")
-    return load_checkpoint(str(folder), local_files_only=True)
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as err:
+            raise ValueError(f"'{path}' of the saved encoder is damaged: {err}. {again}") from err
+    # What was settled when the checkpoint was first loaded, by its preset or by the user, is not asked again.
+    lowercase = _tokenizer_config(str(folder), {}).get("do_lower_case")
+    return load_checkpoint(str(folder), local_files_only=True, lowercase=lowercase)
 
 
 def _resolve(
@@ -197,6 +203,30 @@ def _resolve(
     preset = PRESETS.get(name) or by_hub_id.get(name)
     options = {"revision": revision or "main", "local_files_only": local_files_only}
     return (preset.hub_id if preset else name), preset, options
+
+
+def _open_tokenizer(source: str, options: Dict[str, Any]) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, **options)
+    except Exception as err:
+        raise ValueError(_load_error(source, "tokenizer", err)) from err
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f"The tokenizer of '{source}' is a slow one without character offsets, which align wordpieces with "
+            "tokens. Convert it to a tokenizer.json with the library tokenizers."
+        )
+    return tokenizer
+
+
+def _tokenizer_config(source: str, options: Dict[str, Any]) -> Dict[str, Any]:
+    """The checkpoint's tokenizer_config.json, empty where it has none."""
+    path = Path(source) / "tokenizer_config.json"
+    if not Path(source).is_dir():
+        try:
+            path = Path(hf_hub_download(source, path.name, **options))
+        except EntryNotFoundError:
+            return {}
+    return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
 
 
 def _usable_positions(config: Any) -> int:
@@ -231,7 +261,7 @@ def _load_error(source: str, what: str, err: Exception) -> str:
             f"tokenizer's files (vocab.txt or tokenizer.json), whole; it holds {', '.join(files) or 'nothing'}."
         )
     return (
-        f"Cannot load the {what} of '{source}' from the Hugging Face hub or its local cache ({type(err).__name__}: "
+        f"There is no folder '{source}', and the {what} cannot be loaded from the Hugging Face hub or its local cache ({type(err).__name__}: "
         f"{err}). Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
         "name."
     )

@@ -11,7 +11,7 @@ from spacy.vocab import Vocab
 from spacy_transformers import FullTransformerBatch, Transformer, install_extensions
 from spacy_transformers.annotation_setters import null_annotation_setter
 from spacy_transformers.layers import TransformerListener
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
 from .data import EncodedDoc, gradient_arrays, without_encoder
@@ -91,6 +91,7 @@ class ClinicalBert(Transformer):
 
         RETURNS (FullTransformerBatch): Has `doc_data`, one `EncodedDoc` a Doc.
         """
+        self._take_put_off_step()
         return self.model.predict(list(docs))
 
     def set_annotations(self, docs: Iterable[Doc], predictions: FullTransformerBatch) -> None:
@@ -120,11 +121,11 @@ class ClinicalBert(Transformer):
         losses: Optional[Dict[str, float]] = None,
     ) -> Dict[str, float]:
         """Encode a batch and hand the vectors to the listeners, which only add up their gradients here. The
-        encoder's own backward runs in `finish_update`, which spaCy calls when all heads have been updated, or
-        at the next update: whichever heads were silent or frozen, and whichever was the last.
+        encoder's own backward runs in `finish_update`, which `spacy train` calls when all heads have been updated,
+        or before the next update: whichever heads were silent or frozen, and whichever was the last.
 
         examples (Iterable[Example]): Only their predicted Docs are used.
-        drop (float): Dropout of Thinc layers; the network's own is in its config.
+        drop (float): Unused: the network's dropout is in its own config.
         sgd (Optional[Optimizer]): Unused, for the gradients come later; see `finish_update`.
         losses (Optional[Dict[str, float]]): Gets the squared norm of the gradients, under the component's name.
         RETURNS (Dict[str, float]): The losses.
@@ -135,10 +136,9 @@ class ClinicalBert(Transformer):
         validate_examples(examples, "ClinicalBert.update")
         self._finish_pending()
         docs = [example.predicted for example in examples]
-        set_dropout_rate(self.model, drop)
         batch, backprop = self.model.begin_update(docs)
         width = self.model.get_dim("nO")
-        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners))
+        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners), self.engine.has_gradient)
 
         def accumulate(d_arrays: List[Floats2d]) -> None:
             losses[self.name] += pending.add(d_arrays)
@@ -157,16 +157,18 @@ class ClinicalBert(Transformer):
     def finish_update(self, sgd: Optimizer) -> None:
         """Run the backward for the gradients that the heads have given, and step the weights.
 
-        `nlp.update(examples, sgd=...)` calls this before the heads have run: then the step is put off until all
-        of them have given their gradients, or, where one stays silent, until the next update.
+        `nlp.update(examples, sgd=...)` calls this before the heads have run. Then the step is put off until all
+        of them have given their gradients, or, where one stays silent, until the component is used next: weights
+        must not move between a forward and its backward.
         """
         pending = self._update
-        if pending is not None and pending.d_arrays is None and not self.engine.has_gradient:
-            pending.sgd = sgd
-        else:
-            if pending is not None and pending.d_arrays is not None:
-                self._finish_pending()
-            self.model.finish_update(sgd)
+        if pending is not None:
+            gradient_is_older = pending.had_gradient or not self.engine.has_gradient
+            if pending.d_arrays is None and gradient_is_older:
+                pending.sgd = sgd
+                return
+            self._finish_pending()
+        self.model.finish_update(sgd)
 
     def _finish_pending(self) -> None:
         pending, self._update = self._update, None
@@ -175,18 +177,35 @@ class ClinicalBert(Transformer):
                 pending.backprop(pending.d_arrays)
             if pending.sgd is not None:
                 self.model.finish_update(pending.sgd)
+            for listener in self.listeners:
+                listener.receive(None, None, None)  # a silent head's would hold the batch
+
+    def _take_put_off_step(self) -> None:
+        """Take a step that waits for a silent head. Before any head has run there is none: components that
+        annotate in training predict then."""
+        if self._update is not None and self._update.sgd is not None and self._update.d_arrays is not None:
+            self._finish_pending()
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too. The settings
-        stand in the pipeline's config, so that they can be overridden when it is loaded.
+        stand in the pipeline's config, so that they can be overridden when the folder is loaded.
 
         exclude (Iterable[str]): Of "vocab" and "model".
         """
+        self._take_put_off_step()
         serialize = {
             "vocab": lambda p: self.vocab.to_disk(p),
             "model": lambda p: self.engine.to_disk(p),
         }
         util.to_disk(Path(path), serialize, exclude)
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialise to bytes, weights and tokenizer included.
+
+        exclude (Iterable[str]): Of "cfg", "vocab" and "model".
+        """
+        self._take_put_off_step()
+        return super().to_bytes(exclude=exclude)
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "ClinicalBert":
         """Load what `to_disk` saved, without hub or network.
@@ -212,10 +231,12 @@ class PendingUpdate:
 
     backprop (Callable[[List[Floats2d]], Any]): The backward of the batch.
     n_listeners (int): How many may give gradients.
+    had_gradient (bool): Whether gradients of an earlier batch waited for a step when this one went forward.
     """
 
-    def __init__(self, backprop: Callable[[List[Floats2d]], Any], n_listeners: int):
+    def __init__(self, backprop: Callable[[List[Floats2d]], Any], n_listeners: int, had_gradient: bool):
         self.backprop = backprop
+        self.had_gradient = had_gradient
         self.n_silent = n_listeners
         self.d_arrays: Optional[List[Floats2d]] = None
         self.sgd: Optional[Optimizer] = None

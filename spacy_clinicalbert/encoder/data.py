@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 class EncodedDoc(TransformerData):
     """The vectors of a Doc's tokens. `model_output.last_hidden_state` is (1, n_tokens, width), `align` the
     identity; `wordpieces` stays empty, for the alignment refers to tokens. A Doc without tokens has no
-    `last_hidden_state`.
+    `last_hidden_state`. A Doc that was serialised keeps the vectors alone, as plain TransformerData.
 
     encoder_id (int): The Thinc id of the model that made the vectors; our listener takes no others'.
     n_unread (int): Tokens of characters that the tokenizer deletes, such as control characters: like white space

@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-import platform
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Optional, cast
 
@@ -166,12 +166,14 @@ class TorchEngine(Shim):
         return self
 
 
+@lru_cache
 def has_bfloat16(device: str = "cpu") -> bool:
     """Whether a device multiplies matrices in bfloat16 faster than in float32: CUDA from Ampere on, x86 with
     AVX512-BF16 or AMX. (torch computes in bfloat16 everywhere, elsewhere by slow emulation.)"""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device != "cpu" or platform.system() != "Linux":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    cpuinfo = Path("/proc/cpuinfo")
+    if device != "cpu" or not cpuinfo.exists():
         return False
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf8").split()
+    flags = cpuinfo.read_text(encoding="utf8").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -8,9 +8,9 @@ from spacy.training.corpus import Corpus
 
 from spacy_clinicalbert.corpora.batchers import batch_by_wordpieces
 from spacy_clinicalbert.corpora.docs import Report, to_docs
-from spacy_clinicalbert.corpora.jsonl import read_jsonl
-from spacy_clinicalbert.corpora.mtsamples import NOTE_TYPES, read_mtsamples, split_of
-from spacy_clinicalbert.corpora.pubtator import read_pubtator
+from spacy_clinicalbert.corpora.jsonl import jsonl_records, read_jsonl
+from spacy_clinicalbert.corpora.mtsamples import NOTE_TYPES, mtsamples_records, read_mtsamples, split_of
+from spacy_clinicalbert.corpora.pubtator import pubtator_records, read_pubtator
 from tests.conftest import make_examples, make_nlp
 
 PUBTATOR = """\
@@ -55,20 +55,60 @@ def test_read_pubtator_maps_and_leaves_out_types(pubtator):
     assert [(ent.text, ent.label_) for ent in one.ents] == [("fever", "M")]
 
 
+def test_read_pubtator_keeps_mentions_without_concept_and_counts_shifted_ones(tmp_path):
+    path = tmp_path / "corpus.txt"
+    path.write_text(
+        "7|t|Fever.  \n7|a|A\x85 cough here.\n"
+        "7\t0\t5\tFever\tDisease\t\n7\t12\t17\tcough\tDisease\n7\t11\t16\tcough\tDisease\tD1\n7\tCID\tD1\tD2\n",
+        encoding="utf8",
+    )
+    report = Report()
+    (doc,) = to_docs(pubtator_records(path), spacy.blank("en"), report)
+    assert [ent.text for ent in doc.ents] == ["Fever", "cough"]
+    assert report.entities == 3 and sum(report.dropped.values()) == 1
+
+
+@pytest.mark.parametrize("read", [pubtator_records, jsonl_records, mtsamples_records])
+@pytest.mark.parametrize("line", ["secretword", '"secretword"', '{"text": "secretword'])
+def test_unreadable_line_is_an_error_with_its_number_and_without_its_text(tmp_path, read, line, capsys):
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n" + line + "\n")
+    with pytest.raises(ValueError, match="Line 2") as caught:
+        list(read(path))
+    assert "secretword" not in str(caught.value) + "".join(capsys.readouterr())
+    assert caught.value.__cause__ is None
+
+
+def test_to_docs_keeps_missing_annotation_missing():
+    records = [{"text": "No pain."}, {"text": "No pain.", "entities": []}]
+    missing, none = to_docs(records, spacy.blank("en"), Report())
+    assert "gold" not in missing.spans and "gold" in none.spans
+    assert not missing.has_annotation("ENT_IOB") and none.has_annotation("ENT_IOB")
+
+
 def test_to_docs_counts_what_it_drops():
     records = [
-        {"id": "a", "text": "Type B fever", "entities": [[0, 6, "X"], [5, 12, "X"], [1, 3, "X"], [5, 6, "Y"]]},
+        {
+            "id": "a",
+            "text": "Type B fever",
+            "entities": [[0, 6, "X"], [5, 12, "X"], [1, 3, "X"], [5, 6, "Y"], [0, 6, "X"]],
+        },
         {"id": "b", "text": " \n"},
     ]
     report = Report()
     (doc,) = to_docs(records, spacy.blank("en"), report)
-    assert [(span.text, span.label_) for span in doc.spans["gold"]] == [("Type B", "X"), ("B fever", "X"), ("B", "Y")]
+    assert [(span.text, span.label_) for span in doc.spans["gold"]] == [
+        ("Type B", "X"),
+        ("B fever", "X"),
+        ("B", "Y"),
+        ("Type B", "X"),
+    ]
     assert [ent.text for ent in doc.ents] == ["Type B"]
-    assert (report.read, report.kept, report.entities) == (2, 1, 4)
+    assert (report.read, report.kept, report.entities) == (2, 1, 5)
     assert dict(report.dropped) == {
         "notes without text": 1,
         "entities that do not fall on token borders": 1,
-        "entities that overlap a longer one, in doc.spans['gold'] only": 2,
+        "entities that overlap a longer one, in doc.spans['gold'] only": 3,
     }
 
 

@@ -66,6 +66,13 @@ def test_casing_that_contradicts_the_vocabulary_is_an_error(tmp_path, cased, dec
     for wanted in (True, False):
         tokenizer = load_tokenizer(str(folder), lowercase=wanted)
         assert (tokenizer.tokenize("THE") == tokenizer.tokenize("the")) == wanted
+        saved = checkpoint_from_files(checkpoint_to_files(load_checkpoint(str(folder), lowercase=wanted)))
+        assert saved.tokenizer.tokenize("THE") == tokenizer.tokenize("THE")
+
+
+def test_lowercase_without_effect_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="has no effect"):
+        load_tokenizer(str(WRITERS["modernbert"](tmp_path / "modernbert")), lowercase=True)
 
 
 def test_lowercase_survives_saving(tmp_path):
@@ -94,7 +101,7 @@ def test_pickled_code_is_not_run(tmp_path):
     state = torch.load(folder / "pytorch_model.bin", weights_only=True)
     with open(folder / "pytorch_model.bin", "wb") as file:
         pickle.dump({**state, "evil": Evil()}, file)
-    with pytest.raises(ValueError, match="weights"):
+    with pytest.raises(ValueError, match="Cannot load the weights"):
         load_checkpoint(str(folder))
     assert not (tmp_path / "ran").exists()
 
@@ -102,10 +109,10 @@ def test_pickled_code_is_not_run(tmp_path):
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (lambda folder: (folder / "model.safetensors").unlink(), "weights"),
-        (lambda folder: (folder / "vocab.txt").unlink(), "tokenizer"),
-        (lambda folder: (folder / "config.json").unlink(), "config.json"),
-        (lambda folder: (folder / "config.json").write_text("{}"), "config.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "Cannot load the weights"),
+        (lambda folder: (folder / "vocab.txt").unlink(), "Cannot load the tokenizer"),
+        (lambda folder: (folder / "config.json").unlink(), "holds model.safetensors, vocab.txt"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "RuntimeError|Unrecognized"),
         (lambda folder: (folder / "vocab.txt").write_text("\n".join(map(str, range(500)))), "wordpieces"),
         (lambda folder: shutil.rmtree(folder), "no folder"),
     ],

@@ -69,7 +69,49 @@ def test_gradient_of_an_annotated_batch_is_stepped_after_a_silent_one(toy):
     nlp.update(make_examples(nlp), sgd=False)
     encoder.update(silent)
     encoder.finish_update(Adam(0.01, use_averages=False))
+    encoder.update(silent)
     assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+
+
+def test_gradient_made_after_the_forward_is_stepped_at_once(toy):
+    """As of a component that runs the encoder's network by itself, in a batch where every listener is silent."""
+    nlp = make_nlp(toy, ("textcat",))
+    encoder = nlp.get_pipe("encoder")
+    encoder.update([Example(nlp.make_doc(TEXT), nlp.make_doc(TEXT))])
+    _, backprop = encoder.model.begin_update([nlp.make_doc(TEXT)])
+    backprop([numpy.ones((6, 32), dtype="f")])
+    before = encoder_weights(nlp).embeddings.LayerNorm.weight.detach().clone()
+    encoder.finish_update(Adam(0.01, use_averages=False))
+    assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+
+
+@pytest.mark.parametrize("use", [lambda nlp: nlp(TEXT), lambda nlp: nlp.to_bytes()])
+def test_step_that_waits_for_a_silent_head_is_taken_before_the_next_use(toy, use):
+    nlp = make_nlp(toy, ("ner", "textcat"))
+    before = encoder_weights(nlp).embeddings.LayerNorm.weight.detach().clone()
+    nlp.update(make_examples(nlp), sgd=Adam(0.01, use_averages=False), exclude=["ner"])
+    assert before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+    use(nlp)
+    assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+
+
+def test_encoder_can_be_frozen_after_a_head_was_silent(toy):
+    nlp = make_nlp(toy, ("ner", "textcat"))
+    train(nlp, make_examples(nlp), exclude=["ner"])
+    assert train(nlp, make_examples(nlp)[:2], exclude=["encoder"], annotating=["encoder"]) == 0
+
+
+def test_weights_do_not_move_under_gradients_gathered_by_hand(toy):
+    nlp = make_nlp(toy, ("textcat",))
+    layer = encoder_weights(nlp).embeddings.LayerNorm
+    seen = []
+    nlp.update(make_examples(nlp)[:2], sgd=False)
+    layer.register_forward_hook(lambda *args: seen.append(layer.weight.detach().clone()))
+    nlp.get_pipe("encoder")._finish_pending()
+    layer.register_full_backward_hook(lambda *args: seen.append(layer.weight.detach().clone()))
+    nlp.update(make_examples(nlp)[2:], sgd=Adam(0.01, use_averages=False))
+    forward, backward = seen
+    assert forward.equal(backward) and not forward.equal(layer.weight)
 
 
 def test_weights_do_not_move_between_forward_and_backward(toy):

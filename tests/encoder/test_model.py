@@ -102,9 +102,11 @@ def gradients(model, docs, d_arrays):
     return [data.model_output.get("last_hidden_state") for data in batch.doc_data], found
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("budget", [1, 300])
-def test_update_beyond_the_budget_gives_the_same_vectors_and_gradients(toy, budget):
-    model = make_encoder(toy, size=40, context=8)
+def test_update_beyond_the_budget_gives_the_same_vectors_and_gradients(toy, budget, precision):
+    model = Encoder(toy, strided_windows(40, 8), precision=precision)
+    model.initialize()
     model.attrs["max_batch_items"] = 100
     docs = [spacy.blank("en").make_doc(text) for text in (LONG, "", "chest pain", " ")]
     generator = numpy.random.default_rng(0)
