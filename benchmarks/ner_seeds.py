@@ -4,7 +4,8 @@ weights, data, epochs, batches, optimiser and seeds.
     python -m benchmarks.ner_seeds run corpus/ner-ncbi encoders/all-minilm-l6-v2
     python -m benchmarks.ner_seeds report
 
-A run that was stopped goes on where it was: what is in the results is not trained again.
+A run that was stopped goes on where it was: what is in benchmarks/ner_seeds.jsonl is not trained again. Remove that file
+after a change of the code or the config.
 """
 
 import json
@@ -85,7 +86,7 @@ def run(
     encoder: Path,
     seeds: int = 5,
     variants: str = ",".join(VARIANTS),
-    results: Path = Path("metrics/ner_seeds.jsonl"),
+    results: Path = Path("benchmarks/ner_seeds.jsonl"),
 ) -> None:
     """Train every variant with every seed, alternating, each in a process of its own; one job at a time."""
     results.parent.mkdir(parents=True, exist_ok=True)
@@ -119,20 +120,24 @@ def interval(values: List[float]) -> Tuple[float, float]:
 
 
 @app.command()
-def report(results: Path = Path("metrics/ner_seeds.jsonl")) -> None:
+def report(results: Path = Path("benchmarks/ner_seeds.jsonl")) -> None:
     """Print the results as Markdown: per variant, and the differences paired by seed."""
     rows = read(results)
     f1 = {variant: {row["seed"]: row["test"]["f"] for row in rows if row["variant"] == variant} for variant in VARIANTS}
-    print("| variant | test F1, seed by seed | mean | median training time |\n|---|---|---|---|")
+    print("| variant | test F1, seed by seed | mean | training time, median |\n|---|---|---|---|")
     for variant, by_seed in f1.items():
-        seconds = statistics.median(row["train_seconds"] for row in rows if row["variant"] == variant)
-        print(f"| {variant} | {' '.join(f'{f:.2f}' for _, f in sorted(by_seed.items()))} "
-              f"| {statistics.mean(by_seed.values()):.2f} | {seconds:.0f} s |")  # fmt: skip
-    print("\n| difference in test F1, paired by seed | mean | 95 % interval |\n|---|---|---|")
+        if by_seed:
+            seconds = statistics.median(row["train_seconds"] for row in rows if row["variant"] == variant)
+            scores = " ".join(f"{score:.2f}" for _, score in sorted(by_seed.items()))
+            print(f"| {variant} | {scores} | {statistics.mean(by_seed.values()):.2f} | {seconds:.0f} s |")
+    print("\n| difference in test F1, paired by seed | seeds | mean | 95 % interval |\n|---|---|---|---|")
     for first, second in ((0, 2), (1, 2), (0, 1)):
         one, two = f1[VARIANTS[first]], f1[VARIANTS[second]]
-        mean, half = interval([one[seed] - two[seed] for seed in sorted(one.keys() & two.keys())])
-        print(f"| {VARIANTS[first]} − {VARIANTS[second]} | {mean:+.2f} | {mean - half:+.2f} to {mean + half:+.2f} |")
+        seeds = sorted(one.keys() & two.keys())
+        if len(seeds) > 1:
+            mean, half = interval([one[seed] - two[seed] for seed in seeds])
+            pair = f"{VARIANTS[first]} − {VARIANTS[second]}"
+            print(f"| {pair} | {len(seeds)} | {mean:+.2f} | {mean - half:+.2f} to {mean + half:+.2f} |")
 
 
 if __name__ == "__main__":
