@@ -79,7 +79,7 @@ class ClinicalBert(Transformer):
     def _encode(self, docs: List[Doc]) -> List[Doc]:
         try:
             self.set_annotations(docs, self.predict(docs))
-        except Exception as err:
+        except Exception as err:  # whatever it is, spaCy's error handler decides; the default raises it
             if len(docs) > 1:
                 return [doc for one in docs for doc in self._encode([one])]
             self.get_error_handler()(self.name, self, docs, err)
