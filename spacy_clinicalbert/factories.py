@@ -11,6 +11,8 @@ CLINICALBERT_CONFIG = """
 [clinicalbert]
 max_batch_items = 4096
 max_update_items = 8192
+max_buffer_items = 65536
+max_cache_items = 65536
 
 [clinicalbert.set_extra_annotations]
 @annotation_setters = "spacy-transformers.null_annotation_setter.v1"
@@ -22,7 +24,10 @@ revision = null
 local_files_only = false
 lowercase = null
 precision = "auto"
+engine = "auto"
+distinct = true
 lr_scale = 1.0
+n_frozen_layers = 0
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.strided_windows.v1"
@@ -43,6 +48,8 @@ def make_clinicalbert(
     set_extra_annotations: Callable[[List[Doc], object], None],
     max_batch_items: int,
     max_update_items: int,
+    max_buffer_items: int,
+    max_cache_items: int,
 ) -> Pipe:
     """Make the encoder component; see `encoder.component.ClinicalBert`."""
     from .encoder.component import ClinicalBert
@@ -54,4 +61,6 @@ def make_clinicalbert(
         name=name,
         max_batch_items=max_batch_items,
         max_update_items=max_update_items,
+        max_buffer_items=max_buffer_items,
+        max_cache_items=max_cache_items,
     )

@@ -123,7 +123,7 @@ def other_toy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def encoder_config(folder: str, **model: Any) -> Dict:
-    return {"model": {"name": folder, "precision": "float32", **model}}
+    return {"model": {"name": folder, "precision": "float32", "engine": "torch", **model}}
 
 
 def listener_config(stock: bool = False, upstream: str = "*") -> Dict:

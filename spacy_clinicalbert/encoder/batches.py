@@ -1,11 +1,28 @@
-"""Put windows into padded forward passes of bounded size. Numpy only."""
+"""Find the windows that must be encoded, and put them into padded forward passes of bounded size. Numpy only."""
 
-from typing import Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple
 
 import numpy
 from numpy import ndarray
 
 from .windows import Windows
+
+
+class Work(NamedTuple):
+    """Windows to encode, and which of their vectors each wordpiece gets.
+
+    keys (List[bytes]): For each window what its kept vectors depend on: its wordpieces, and which of them are kept.
+    windows (Windows): The windows over the wordpieces, without those that another one stands for.
+    row_starts (ndarray): Each window's kept vectors are rows of one array, beginning here, (n_windows,).
+    rows (ndarray): The row of each wordpiece's vector, (n_pieces,).
+    n_rows (int): How many there are.
+    """
+
+    keys: List[bytes]
+    windows: Windows
+    row_starts: ndarray
+    rows: ndarray
+    n_rows: int
 
 
 class Pass(NamedTuple):
@@ -14,13 +31,38 @@ class Pass(NamedTuple):
     ids (ndarray): Wordpiece ids with special tokens and padding, (n_windows, length).
     mask (ndarray): 1 where ids is not padding, (n_windows, length).
     kept (ndarray): Positions in the flattened pass whose vectors are used, (n_kept,).
-    pieces (ndarray): The wordpieces that these positions are the vectors of, (n_kept,).
+    rows (ndarray): The rows (see `Work`) that these vectors go to, (n_kept,).
     """
 
     ids: ndarray
     mask: ndarray
     kept: ndarray
-    pieces: ndarray
+    rows: ndarray
+
+
+def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
+    """Find which windows must be encoded.
+
+    ids (ndarray): The wordpiece ids of all texts, one behind the other, (n_pieces,).
+    windows (Windows): Windows over these, whose kept parts tile them.
+    distinct (bool): Let one window stand for all that are equal to it.
+    """
+    keys: Dict[bytes, int] = {}
+    firsts, numbers = [], []
+    borders = numpy.stack(windows, 1) if len(windows.start) else numpy.zeros((0, 4), dtype="int64")
+    for i, (start, end, keep_start, keep_end) in enumerate(borders.tolist()):
+        # The second part has one length, so that no two different windows share a key.
+        key = ids[start:end].tobytes() + (borders[i, 2:] - start).tobytes()
+        number = keys.setdefault(key if distinct else key + i.to_bytes(8, "little"), len(firsts))
+        if number == len(firsts):
+            firsts.append(i)
+        numbers.append(number)
+    chosen = Windows(*borders[firsts].T)
+    kept = chosen.keep_end - chosen.keep_start
+    row_starts = numpy.cumsum(kept) - kept
+    shifts = row_starts[numbers] - windows.keep_start if numbers else row_starts
+    rows = numpy.arange(len(ids)) + numpy.repeat(shifts, windows.keep_end - windows.keep_start)
+    return Work(list(keys), chosen, row_starts, rows, int(kept.sum()))
 
 
 def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
@@ -39,20 +81,28 @@ def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
 
 
 def make_passes(
-    ids: ndarray, windows: Windows, prefix: List[int], suffix: List[int], pad: int, max_items: int
+    ids: ndarray,
+    work: Work,
+    numbers: ndarray,
+    prefix: List[int],
+    suffix: List[int],
+    pad: int,
+    max_items: int,
 ) -> Iterator[Pass]:
-    """Build the forward passes for all windows of a batch of texts.
+    """Build the forward passes for windows of a batch of texts.
 
     ids (ndarray): The wordpiece ids of all texts, one behind the other, (n_pieces,).
-    windows (Windows): Windows over these.
+    work (Work): The windows over these.
+    numbers (ndarray): Which of them to encode, (n_windows,).
     prefix, suffix (List[int]): Special tokens around a window.
     pad (int): The id that fills up.
     max_items (int): The most positions of a pass, padding included.
     YIELDS (Pass): Forward passes, longest windows first.
     """
     n_special = len(prefix) + len(suffix)
-    for group in group_by_length(windows.end - windows.start + n_special, max_items):
-        start, end, keep_start, keep_end = (array[group, None] for array in windows)
+    for group in group_by_length((work.windows.end - work.windows.start)[numbers] + n_special, max_items):
+        chosen = numbers[group]
+        start, end, keep_start, keep_end = (array[chosen, None] for array in work.windows)
         column = numpy.arange(int((end - start).max()) + n_special)[None]
         piece = start + column - len(prefix)  # the wordpiece at each position, where it is one
         inside = (piece >= start) & (piece < end)
@@ -66,5 +116,5 @@ def make_passes(
             ids=padded,
             mask=(piece < end + len(suffix)).astype("int64"),
             kept=numpy.flatnonzero(kept),
-            pieces=piece[kept],
+            rows=(piece - keep_start + work.row_starts[chosen, None])[kept],
         )

@@ -1,8 +1,9 @@
 """The spaCy component that encodes notes."""
 
 import logging
+from collections import deque
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
 
 from spacy import util
 from spacy.tokens import Doc
@@ -14,12 +15,17 @@ from spacy_transformers.layers import TransformerListener
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
+from .cache import WindowCache
 from .data import EncodedDoc, gradient_arrays, without_encoder
-from .engines import TorchEngine
 from .listener import ClinicalBertListener
-from .model import engine_of
+from .model import DocPlan, plan_docs, predict_rows, publish, shim_of
+from .shim import EncoderShim
 
 logger = logging.getLogger(__name__)
+
+LEAST_ITEMS = {"max_batch_items": 1, "max_update_items": 1, "max_buffer_items": 1, "max_cache_items": 0}
+MAX_TOKENISED = 32  # Docs at a time: enough for the tokenizer's threads, and a buffer ends near its size
+Planned = Tuple[Doc, DocPlan]
 
 
 class ClinicalBert(Transformer):
@@ -33,6 +39,11 @@ class ClinicalBert(Transformer):
     max_batch_items (int): The most positions of a forward pass, padding and special tokens included.
     max_update_items (int): The most positions of an update that keep their activations for the backward; what
         is beyond is computed twice. It bounds the memory of training.
+    max_buffer_items (int): `pipe` gathers Docs until they have this many wordpieces. Their vectors are held at once,
+        4 bytes × the encoder's width for each.
+    max_cache_items (int): The most wordpieces whose vectors are held for windows that come again in a later buffer
+        or batch, at the same price; 0 holds none. To train heads on a frozen encoder, set it to the wordpieces of the
+        corpus: from the second epoch on, the encoder has nothing to do.
     """
 
     def __init__(
@@ -44,21 +55,25 @@ class ClinicalBert(Transformer):
         name: str = "clinicalbert",
         max_batch_items: int = 4096,
         max_update_items: int = 8192,
+        max_buffer_items: int = 65536,
+        max_cache_items: int = 65536,
     ):
-        engine_of(model)
+        shim_of(model)
         super().__init__(vocab, model, set_extra_annotations, name=name, max_batch_items=max_batch_items)
-        self.cfg["max_update_items"] = max_update_items
-        for key in ("max_batch_items", "max_update_items"):
-            if self.cfg[key] < 1:
-                raise ValueError(f"{key} of '{name}' is {self.cfg[key]}; set it to 1 or more.")
-            model.attrs[key] = self.cfg[key]
+        self.cfg.update(max_update_items=max_update_items, max_buffer_items=max_buffer_items)
+        self.cfg["max_cache_items"] = max_cache_items
+        for key, least in LEAST_ITEMS.items():
+            if self.cfg[key] < least:
+                raise ValueError(f"{key} of '{name}' is {self.cfg[key]}; set it to {least} or more.")
+        model.attrs.update({key: self.cfg[key] for key in ("max_batch_items", "max_update_items")})
+        self.shim.cache = WindowCache(max_cache_items)
         self._update: Optional[PendingUpdate] = None
         self._warned = False
 
     @property
-    def engine(self) -> TorchEngine:
-        """What holds and runs the network."""
-        return engine_of(self.model)
+    def shim(self) -> EncoderShim:
+        """What holds and trains the network, and chooses the engine that predicts."""
+        return shim_of(self.model)
 
     def add_listener(self, listener: TransformerListener, component_name: str) -> None:
         """Link a head's listener. Usually internal."""
@@ -67,24 +82,49 @@ class ClinicalBert(Transformer):
             listener.upstream_ids.add(self.model.id)
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
-        """Encode a stream of Docs, in their order.
+        """Encode a stream of Docs, in their order. They are buffered until they have max_buffer_items wordpieces, so
+        that windows of like length share a pass, and windows that are equal are encoded once.
 
-        batch_size (int): Docs to buffer; the passes over their windows are bounded by max_batch_items.
+        batch_size (int): The most Docs to tokenise at a time.
         YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
         """
         install_extensions()
-        for docs in util.minibatch(stream, size=batch_size):
-            yield from self._encode(list(docs))
+        buffer: List[Planned] = []
+        for docs in util.minibatch(stream, size=min(batch_size, MAX_TOKENISED)):
+            buffer.extend(self._or_apart(self._plan, list(docs)))
+            del docs
+            if sum(len(plan.ids) for _, plan in buffer) >= self.cfg["max_buffer_items"]:
+                yield from self._flush(buffer)
+        yield from self._flush(buffer)
 
-    def _encode(self, docs: List[Doc]) -> List[Doc]:
-        try:
-            self.set_annotations(docs, self.predict(docs))
-        except Exception as err:  # whatever it is, spaCy's error handler decides; the default raises it
-            if len(docs) > 1:
-                return [doc for one in docs for doc in self._encode([one])]
-            self.get_error_handler()(self.name, self, docs, err)
-            return []
+    def _flush(self, buffer: List["Planned"]) -> Iterator[Doc]:
+        docs = deque(self._or_apart(self._encode, buffer))
+        buffer.clear()
+        while docs:
+            yield docs.popleft()  # behind the last component, nothing of it need be held
+
+    def _plan(self, docs: List[Doc]) -> List["Planned"]:
+        return list(zip(docs, plan_docs(self.model, docs)))
+
+    def _encode(self, planned: List["Planned"]) -> List[Doc]:
+        self._take_put_off_step()
+        docs = [doc for doc, _ in planned]
+        if docs:
+            plans = [plan for _, plan in planned]
+            self.set_annotations(docs, publish(self.model, docs, *predict_rows(self.model, plans)))
         return docs
+
+    def _or_apart(self, function: Callable[[List], List], items: List) -> List:
+        """Call a function on Docs, or where that fails on each half of them, down to the one that it fails on."""
+        try:
+            return function(items)
+        except Exception as err:  # whatever it is, spaCy's error handler decides; the default raises it
+            if len(items) > 1:
+                half = len(items) // 2
+                return self._or_apart(function, items[:half]) + self._or_apart(function, items[half:])
+            doc = items[0] if isinstance(items[0], Doc) else items[0][0]
+            self.get_error_handler()(self.name, self, [doc], err)
+            return []
 
     def predict(self, docs: Iterable[Doc]) -> FullTransformerBatch:
         """Encode Docs without changing them.
@@ -138,7 +178,7 @@ class ClinicalBert(Transformer):
         docs = [example.predicted for example in examples]
         batch, backprop = self.model.begin_update(docs)
         width = self.model.get_dim("nO")
-        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners), self.engine.has_gradient)
+        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners), self.shim.has_gradient)
 
         def accumulate(d_arrays: List[Floats2d]) -> None:
             losses[self.name] += pending.add(d_arrays)
@@ -163,7 +203,7 @@ class ClinicalBert(Transformer):
         """
         pending = self._update
         if pending is not None:
-            gradient_is_older = pending.had_gradient or not self.engine.has_gradient
+            gradient_is_older = pending.had_gradient or not self.shim.has_gradient
             if pending.d_arrays is None and gradient_is_older:
                 pending.sgd = sgd
                 return
@@ -195,7 +235,7 @@ class ClinicalBert(Transformer):
         self._take_put_off_step()
         serialize = {
             "vocab": lambda p: self.vocab.to_disk(p),
-            "model": lambda p: self.engine.to_disk(p),
+            "model": lambda p: self.shim.to_disk(p),
         }
         util.to_disk(Path(path), serialize, exclude)
 
@@ -215,7 +255,7 @@ class ClinicalBert(Transformer):
         """
 
         def load_model(path: Path) -> None:
-            self.engine.from_disk(path)
+            self.shim.from_disk(path)
             self.model.initialize()
 
         deserialize: Dict[str, Callable[[Path], Any]] = {

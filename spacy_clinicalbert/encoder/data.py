@@ -1,9 +1,10 @@
 """What the encoder publishes on a Doc, in spacy-transformers' form."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import List, Optional, cast
 
 import numpy
+from numpy import ndarray
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
 from thinc.api import Ops
@@ -18,33 +19,36 @@ class EncodedDoc(TransformerData):
     `last_hidden_state`. A Doc that was serialised keeps the vectors alone, as plain TransformerData.
 
     encoder_id (int): The Thinc id of the model that made the vectors; our listener takes no others'.
+    windows (ndarray): The tokens whose vectors each of the encoder's windows gave, first and behind the last,
+        (n_windows, 2). They tile the Doc.
     n_unread (int): Tokens of characters that the tokenizer deletes, such as control characters: like white space
         they have no wordpieces, and zeros as their vector.
     beneath (Optional[TransformerData]): What an encoder earlier in the pipeline published.
     """
 
     encoder_id: int = -1
+    windows: ndarray = field(default_factory=lambda: numpy.zeros((0, 2), dtype="int64"))
     n_unread: int = 0
     beneath: Optional[TransformerData] = None
 
 
-def encode_doc(array: Floats2d, encoder_id: int, n_unread: int) -> EncodedDoc:
-    """Wrap the vectors of a Doc, (n_tokens, width)."""
+def encode_doc(array: Floats2d, encoder_id: int, n_unread: int, windows: ndarray) -> EncodedDoc:
+    """Wrap the vectors of a Doc, (n_tokens, width); see `EncodedDoc`."""
     empty = TransformerData.empty()
     if not len(array):
-        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id, n_unread)
+        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id, windows, n_unread)
     indices, ones = numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32")
     identity = Ragged(cast(Ints1d, indices), cast(Ints1d, ones))
     output = BaseModelOutput(last_hidden_state=array.reshape((1, *array.shape)))  # type: ignore[arg-type]
-    return EncodedDoc(empty.wordpieces, output, identity, encoder_id, n_unread)
+    return EncodedDoc(empty.wordpieces, output, identity, encoder_id, windows, n_unread)
 
 
-def encode_docs(docs: List[Doc], arrays: List[Floats2d], encoder_id: int, n_unread: List[int]) -> FullTransformerBatch:
-    """Wrap the vectors of a batch of Docs, (n_tokens, width) each; see `EncodedDoc`."""
+def encode_docs(docs: List[Doc], datas: List[EncodedDoc]) -> FullTransformerBatch:
+    """Put what `encode_doc` wrapped into the form that spacy-transformers' component hands on."""
     return replace(
         FullTransformerBatch.empty(len(docs)),
         spans=[[doc[:]] if len(doc) else [] for doc in docs],
-        cached_doc_data=[encode_doc(array, encoder_id, n) for array, n in zip(arrays, n_unread)],
+        cached_doc_data=datas,
     )
 
 

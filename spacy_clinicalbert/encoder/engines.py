@@ -1,169 +1,229 @@
-"""Wordpiece ids → vectors: the network, the number format it computes in, its optimiser step and its bytes."""
+"""Wordpiece ids → vectors, in prediction: PyTorch everywhere, OpenVINO on CPUs, and the number formats of both.
 
-import contextlib
+Both take a padded forward pass and give its vectors:
+
+    encode(ids, mask, types)    ids, mask, types (torch.Tensor): int64, (n_windows, length); types may be None
+                                RETURNS (torch.Tensor): float32, (n_windows, length, width)
+"""
+
 import copy
+import importlib.util
+import inspect
+import logging
+import os
+import sys
+import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, cast
+from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
 
-import srsly
 import torch
-from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
-from thinc.shims import Shim
-from thinc.types import FloatsXd
 
-from .checkpoints import (
-    Checkpoint,
-    checkpoint_from_files,
-    checkpoint_to_files,
-    load_saved_checkpoint,
-    save_checkpoint,
-)
+logger = logging.getLogger(__name__)
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+ENGINES = ("auto", "torch", "openvino")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+INSTALL_OPENVINO = "Install it with: pip install 'spacy-clinicalbert[openvino]'"
 
 
-class TorchEngine(Shim):
-    """A Hugging Face network as Thinc sees it.
+class Quantized(NamedTuple):
+    """An int8 network as OpenVINO writes it: the graph, and its weights."""
 
-    load (Callable[[], Checkpoint]): Gives the pretrained checkpoint, called at most once, when the pipeline is
-        initialised; a saved pipeline brings its own.
-    precision (str): "float32", "bfloat16", or "auto": bfloat16 where the device multiplies matrices in it. The
-        weights stay float32; the passes run under autocast.
-    lr_scale (float): Factor on the optimiser's learning rate. (Adam takes no notice of a scaled gradient.)
+    graph: bytes
+    weights: bytes
+
+
+class Engine(Protocol):
+    """What runs the network in prediction; see the module."""
+
+    name: str
+    precision: str
+
+    def encode(
+        self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
+    ) -> torch.Tensor: ...  # pragma: no cover
+
+
+class TorchEngine:
+    """PyTorch, on the network's device.
+
+    network (torch.nn.Module): float32; it is not changed.
+    precision (str): "float32" or "bfloat16".
     """
 
-    def __init__(self, load: Callable[[], Checkpoint], *, precision: str = "auto", lr_scale: float = 1.0):
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'.")
-        super().__init__(None)
-        self.load = load
+    name = "torch"
+
+    def __init__(self, network: torch.nn.Module, precision: str):
         self.precision = precision
-        self.lr_scale = lr_scale
-        self._checkpoint: Optional[Checkpoint] = None
+        # A copy of the structure around the same weights, so that neither mode nor casts reach the trained network.
+        self.network = copy.deepcopy(network, {id(weights): weights for weights in network.parameters()}).eval()
+        if precision == "bfloat16":
+            # What autocast would cast at each call is cast once here.
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.weight = _frozen(module.weight.bfloat16())
+                    module.bias = module.bias if module.bias is None else _frozen(module.bias.bfloat16())
 
-    def initialize(self) -> None:
-        """Load the pretrained checkpoint, unless there are weights already."""
-        if self._checkpoint is None:
-            self.checkpoint = self.load()
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor:
+        with torch.inference_mode(), autocast(ids.device.type, self.precision):
+            return last_hidden_state(self.network, ids, mask, types)
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """RAISES (ValueError): Nothing is loaded yet."""
-        if self._checkpoint is None:
-            raise ValueError(
-                "The encoder has no weights yet. Call nlp.initialize() to load the checkpoint that its config "
-                "names, or load a saved pipeline with spacy.load()."
-            )
-        return self._checkpoint
 
-    @checkpoint.setter
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        checkpoint.network.to(get_torch_default_device())
-        self._checkpoint = checkpoint
+class OpenVinoEngine:
+    """OpenVINO, on the CPU. The network is compiled at the first pass, in the process that makes it: a compiled one
+    does not outlive a fork.
 
-    @property
-    def network(self) -> torch.nn.Module:
-        return self.checkpoint.network
+    network (torch.nn.Module): float32, on the CPU.
+    precision (str): "float32", "bfloat16" or "int8".
+    quantized (Optional[Quantized]): The network in int8.
+    """
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.network.parameters()).device
+    name = "openvino"
 
-    def encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """One forward pass, inside `predicting` or `training`.
+    def __init__(self, network: torch.nn.Module, precision: str, quantized: Optional[Quantized] = None):
+        self.precision = precision
+        self.takes_types = takes_types(network)
+        if precision == "int8":
+            assert quantized is not None
+            self.model = read_openvino(quantized)
+        else:
+            self.model = to_openvino(network)
+        self._process: Optional[int] = None
+        self._requests: List[Any] = []
 
-        ids, mask (torch.Tensor): int64, (n_windows, length).
-        RETURNS (torch.Tensor): float32, (n_windows, length, width).
-        """
-        return self.network(input_ids=ids, attention_mask=mask, return_dict=True).last_hidden_state.float()
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor:
+        if self._process != os.getpid():
+            self._compile()
+        inputs = [ids, mask]
+        if self.takes_types:
+            inputs.append(torch.zeros_like(ids) if types is None else types)
+        output = self._requests[-1].infer([array.numpy() for array in inputs], share_inputs=True)
+        return torch.from_numpy(next(iter(output.values())))
 
-    @contextlib.contextmanager
-    def predicting(self) -> Iterator[None]:
-        """No dropout and no graph. The network's mode is put back, for a backward may still wait."""
-        was_training = self.network.training
-        self.network.eval()
-        try:
-            with torch.inference_mode(), self._autocast():
-                yield
-        finally:
-            self.network.train(was_training)
+    def _compile(self) -> None:
+        openvino = import_openvino()
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32" if self.precision == "float32" or not has_bfloat16() else "bf16",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        # The parent's request is kept: to take it down, its threads would have to be there.
+        self._requests.append(openvino.Core().compile_model(self.model, "CPU", options).create_infer_request())
+        self._process = os.getpid()
 
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
-        """Dropout, and a graph for the backward."""
-        self.network.train()
-        with torch.enable_grad(), self._autocast():
-            yield
 
-    def _autocast(self) -> torch.autocast:
-        device = self.device.type
-        enabled = self.precision == "bfloat16" or (self.precision == "auto" and has_bfloat16(device))
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
+def make_engine(
+    network: torch.nn.Module, engine: str, precision: str, quantized: Optional[Quantized] = None
+) -> Engine:
+    """Choose what predicts.
 
-    @property
-    def has_gradient(self) -> bool:
-        """Whether a backward has run since the last step."""
-        return any(weights.grad is not None for weights in self.network.parameters())
+    engine (str): "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed.
+    precision (str): "float32"; "bfloat16"; "int8", which wants a quantized network and OpenVINO, and is as "auto"
+        without them; or "auto": bfloat16 where the device multiplies matrices in it, else float32.
+    quantized (Optional[Quantized]): What `python -m spacy clinicalbert quantize` has made.
+    RAISES (ValueError): The engine that is asked for is not there.
+    """
+    device = next(network.parameters()).device.type
+    if engine == "openvino" and device != "cpu":
+        raise ValueError(f"The engine openvino predicts on CPUs, and the network is on '{device}'. Set engine = 'auto'.")
+    if engine == "openvino" and not has_openvino():
+        raise ValueError(f"engine = 'openvino', but OpenVINO is not installed. {INSTALL_OPENVINO}")
+    if engine == "auto":
+        engine = "openvino" if device == "cpu" and has_openvino() else "torch"
+    if precision == "int8" and (quantized is None or engine == "torch"):
+        logger.warning(
+            "precision = 'int8' is not to be had here, because %s; the encoder goes on in its best other format.",
+            "the pipeline has no int8 network (python -m spacy clinicalbert quantize makes it)"
+            if quantized is None
+            else f"OpenVINO is not used. {INSTALL_OPENVINO}",
+        )
+        precision = "auto"
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    made: Engine
+    if engine == "openvino":
+        made = OpenVinoEngine(network, precision, quantized)
+    else:
+        made = TorchEngine(network, precision)
+    logger.debug("The encoder predicts with %s in %s.", made.name, made.precision)
+    return made
 
-    def finish_update(self, optimizer: Optimizer) -> None:
-        for name, weights in self.network.named_parameters():
-            if weights.grad is not None:
-                updated, _ = optimizer(
-                    (self.id, name),
-                    cast(FloatsXd, torch2xp(weights.data)),
-                    cast(FloatsXd, torch2xp(weights.grad)),
-                    lr_scale=self.lr_scale,
-                )
-                # Thinc's Adam works in place. A new tensor around its array would hold the one before alive, and so
-                # on for every step.
-                result = xp2torch(updated, device=weights.device)
-                if result.data_ptr() != weights.data_ptr():
-                    weights.data.copy_(result)
-                weights.grad = None
 
-    @contextlib.contextmanager
-    def use_params(self, params: Dict) -> Iterator[None]:
-        """Take the optimiser's averages for a while. (Thinc's own shim looks for keys that no optimiser makes.)"""
-        named = dict(self.network.named_parameters())
-        averaged = {name: params[self.id, name] for name in named if (self.id, name) in params}
-        kept = {name: named[name].data for name in averaged}
-        try:
-            for name, value in averaged.items():
-                named[name].data = xp2torch(value, device=kept[name].device)
-            yield
-        finally:
-            for name, value in kept.items():
-                named[name].data = value
+def last_hidden_state(
+    network: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
+) -> torch.Tensor:
+    """Run a Hugging Face network.
 
-    def copy(self) -> "TorchEngine":
-        """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""
-        copied = copy.copy(self)
-        with Shim.global_id_lock:
-            Shim.global_id += 1
-            copied.id = Shim.global_id
-        copied._checkpoint = copy.deepcopy(self._checkpoint)
-        return copied
+    ids, mask (torch.Tensor): int64, (n_windows, length).
+    types (Optional[torch.Tensor]): Token types, of the same shape, for a network that has them.
+    RETURNS (torch.Tensor): float32, (n_windows, length, width).
+    """
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if types is not None and takes_types(network):
+        inputs["token_type_ids"] = types
+    return network(**inputs, return_dict=True).last_hidden_state.float()
 
-    def to_device(self, device_type: str, device_id: int) -> None:
-        if self._checkpoint is not None:
-            self.network.to(f"cuda:{device_id}" if device_type == "gpu" else "cpu")
 
-    def to_bytes(self) -> bytes:
-        return srsly.msgpack_dumps(checkpoint_to_files(self.checkpoint) if self._checkpoint else {})
+def takes_types(network: torch.nn.Module) -> bool:
+    """Whether a network tells a first text from a second by token types."""
+    has_two = (getattr(network.config, "type_vocab_size", None) or 0) > 1  # type: ignore[union-attr]
+    return has_two and "token_type_ids" in inspect.signature(network.forward).parameters
 
-    def from_bytes(self, data: bytes) -> "TorchEngine":
-        files = srsly.msgpack_loads(data)
-        if files:
-            self.checkpoint = checkpoint_from_files(files)
-        return self
 
-    def to_disk(self, path: Any) -> None:
-        save_checkpoint(self.checkpoint, Path(path))
+def autocast(device: str, precision: str) -> torch.autocast:
+    """The context in which a float32 network computes in a number format, "auto" being the best of the device."""
+    enabled = precision == "bfloat16" or (precision in ("auto", "int8") and has_bfloat16(device))
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
 
-    def from_disk(self, path: Any) -> "TorchEngine":
-        self.checkpoint = load_saved_checkpoint(Path(path))
-        return self
+
+def to_openvino(network: torch.nn.Module) -> Any:
+    """Convert a network to an `openvino.Model` with inputs of any shape (n_windows, length) and one output."""
+    openvino = import_openvino()
+    example = torch.full((2, 8), 3)
+    inputs: Tuple[torch.Tensor, ...] = (example, torch.ones_like(example))
+    if takes_types(network):
+        inputs += (torch.zeros_like(example),)
+    was_training = network.training
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer's, on what transformers' masks do
+        model = openvino.convert_model(_Traced(network.eval()), example_input=inputs)
+    network.train(was_training)
+    model.reshape({i: [-1, -1] for i in range(len(inputs))})
+    return model
+
+
+def read_openvino(quantized: Quantized) -> Any:
+    """RETURNS (openvino.Model): An int8 network."""
+    import numpy
+
+    openvino = import_openvino()
+    weights = openvino.Tensor(numpy.frombuffer(quantized.weights, dtype="uint8"))
+    return openvino.Core().read_model(quantized.graph, weights)
+
+
+class _Traced(torch.nn.Module):
+    def __init__(self, network: torch.nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        return last_hidden_state(self.network, ids, mask, types)
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return "openvino" in sys.modules or importlib.util.find_spec("openvino") is not None
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO. It would report its use over the network; without the module that does so, it does not."""
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 @lru_cache
@@ -177,3 +237,7 @@ def has_bfloat16(device: str = "cpu") -> bool:
         return False
     flags = cpuinfo.read_text(encoding="utf8").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _frozen(weights: torch.Tensor) -> torch.nn.Parameter:
+    return torch.nn.Parameter(weights.detach(), requires_grad=False)

@@ -5,10 +5,12 @@ window 0    [k k k k k c]             k: encoded and kept
 window 1            [c k k k k k]     c: encoded as context only
 """
 
-from typing import Callable, NamedTuple
+from typing import Callable, List, NamedTuple, Tuple
 
 import numpy
 from numpy import ndarray
+
+from .borders import Border, find_borders
 
 
 class Windows(NamedTuple):
@@ -36,11 +38,7 @@ def strided_windows(size: int = 128, context: int = 16) -> Windower:
     RETURNS (Windower): Cuts a text.
     RAISES (ValueError): Nothing of a window would be kept.
     """
-    if context < 0 or size <= 2 * context:
-        raise ValueError(
-            f"A window of {size} wordpieces with {context} of context on both sides keeps nothing. "
-            "Set size above twice the context, and context to 0 or more."
-        )
+    _check_sizes(size, context)
     stride = size - 2 * context
 
     def windows(text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
@@ -52,6 +50,62 @@ def strided_windows(size: int = 128, context: int = 16) -> Windower:
         return Windows(start, end, numpy.append(start[:1], borders), numpy.append(borders, end[-1:]))
 
     return windows
+
+
+def note_windows(size: int = 128, context: int = 16) -> Windower:
+    """The registered function `spacy-clinicalbert.note_windows.v1`: windows that follow a note's own borders.
+
+    A section's head opens a window; what the section holds is packed into it as far as it fits. A longer section is cut
+    where a block, a line or a sentence ends, with context on both sides of the cut. Context never crosses a head: the
+    same section gives the same windows in every note, and an edit changes no window outside its section.
+
+        section      |PLAN: b b b b . b b b b b . b b b|      size 9, context 2
+        window 0     |k k k k k k c c|                        k: encoded and kept
+        window 1             |c c k k k k k k c|              c: encoded as context only
+        window 2                         |c c k k k|
+
+    size (int): Wordpieces a window, without the special tokens that the network wants around them.
+    context (int): Wordpieces at each cut that are encoded and not kept.
+    RETURNS (Windower): Cuts a text.
+    RAISES (ValueError): Nothing of a window would be kept.
+    """
+    _check_sizes(size, context)
+
+    def windows(text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
+        n_pieces = len(piece_starts)
+        starts, kinds = find_borders(text)
+        # The first wordpiece of what begins at each border, and each word's, by the white space before it.
+        strengths = numpy.zeros(n_pieces + 1, dtype="int64")
+        strengths[1:n_pieces][piece_starts[1:] > piece_ends[:-1]] = 1
+        numpy.maximum.at(strengths, numpy.searchsorted(piece_starts, starts), kinds + 1)
+        strengths[[0, n_pieces]] = Border.SECTION + 1
+        heads = numpy.flatnonzero(strengths == Border.SECTION + 1).tolist()
+        rows: List[Tuple[int, int, int, int]] = []
+        for head, end in zip(heads, heads[1:]):
+            start = keep = head
+            while keep < end:
+                cut = end if end - start <= size else _find_cut(strengths, keep, start + size - context)
+                rows.append((start, min(cut + context, end), keep, cut))
+                start, keep = max(cut - context, head), cut
+        return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
+
+    return windows
+
+
+def _find_cut(strengths: ndarray, first: int, last: int) -> int:
+    """Where to end what a window keeps, so that it begins at `first` and ends at `last` or before: at the last of the
+    strongest borders in its second half, for a window that keeps little costs as much as any."""
+    half = first + (last - first) // 2
+    behind = strengths[half + 1 : last + 1][::-1]
+    return last - int(behind.argmax())
+
+
+def _check_sizes(size: int, context: int) -> None:
+    if context < 0 or size <= 2 * context:
+        raise ValueError(
+            f"A window of {size} wordpieces with {context} of context on both sides keeps nothing. "
+            "Set size above twice the context, and context to 0 or more."
+        )
 
 
 def check_windows(windows: Windows, n_pieces: int, max_length: int) -> None:

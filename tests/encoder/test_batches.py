@@ -2,8 +2,8 @@ import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_clinicalbert.encoder.batches import group_by_length, make_passes
-from spacy_clinicalbert.encoder.windows import strided_windows
+from spacy_clinicalbert.encoder.batches import group_by_length, make_passes, make_work
+from spacy_clinicalbert.encoder.windows import Windows, strided_windows
 
 
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
@@ -20,7 +20,10 @@ def test_make_passes_keeps_each_piece_once_in_its_place(n_pieces, max_items):
     offsets = numpy.arange(n_pieces + 1)
     windows = strided_windows(30, 5)("a" * n_pieces, offsets[:-1], offsets[1:])
     seen = numpy.zeros(n_pieces, dtype="int64")
-    for ids_2d, mask, kept, pieces in make_passes(ids, windows, [1, 2], [3], 0, max_items):
+    work = make_work(ids, windows, distinct=False)
+    numbers = numpy.arange(len(windows.start))
+    for ids_2d, mask, kept, pieces in make_passes(ids, work, numbers, [1, 2], [3], 0, max_items):
+        assert (work.rows[pieces] == pieces).all()
         seen[pieces] += 1
         assert (ids_2d.ravel()[kept] == ids[pieces]).all()
         assert ids_2d.size <= max_items or len(ids_2d) == 1
@@ -29,3 +32,23 @@ def test_make_passes_keeps_each_piece_once_in_its_place(n_pieces, max_items):
             assert row[:2].tolist() == [1, 2] and row[length - 1] == 3
             assert (numpy.diff(row[2 : length - 1]) == 1).all()
     assert (seen == 1).all()
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), max_size=12))
+def test_make_work_lets_equal_windows_stand_for_one_another(texts):
+    ids = numpy.array([piece for text in texts for piece in text], dtype="int64")
+    ends = numpy.cumsum([len(text) for text in texts], dtype="int64")
+    starts = ends - [len(text) for text in texts] if texts else ends
+    work = make_work(ids, Windows(starts, ends, starts, ends), distinct=True)
+    assert len(work.keys) == len(set(map(tuple, texts))) == len(work.windows.start)
+    # What stands in a row is the wordpiece that asks for it.
+    in_rows = numpy.concatenate([ids[:0], *(ids[start:end] for start, end in zip(*work.windows[:2]))])
+    assert len(in_rows) == work.n_rows and (in_rows[work.rows] == ids).all()
+
+
+def test_make_work_tells_windows_apart_that_keep_different_parts():
+    ids = numpy.array([7, 8, 9, 7, 8, 9])
+    arrays = ([0, 3], [3, 6], [0, 2], [2, 6])
+    windows = Windows(*map(numpy.array, arrays))
+    work = make_work(ids, windows, distinct=True)
+    assert len(work.keys) == 2

@@ -11,7 +11,7 @@ LONG = "The patient denies chest pain; history of fever, cough stable. " * 40
 
 
 def make_encoder(folder, size=128, context=16, **settings):
-    model = Encoder(folder, strided_windows(size, context), precision="float32", **settings)
+    model = Encoder(folder, strided_windows(size, context), **{"precision": "float32", "engine": "torch", **settings})
     model.initialize()
     return model
 
@@ -163,7 +163,7 @@ def test_gradient_is_the_numerical_one(toy):
 
 def test_bfloat16_is_close_to_float32(toy):
     exact = vectors(make_encoder(toy), LONG)[0]
-    model = Encoder(toy, strided_windows(), precision="bfloat16")
+    model = Encoder(toy, strided_windows(), precision="bfloat16", engine="torch")
     model.initialize()
     rough = vectors(model, LONG)[0]
     assert not numpy.array_equal(exact, rough)

@@ -1,9 +1,12 @@
+import re
+
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_clinicalbert.encoder.windows import Windows, check_windows, strided_windows
+from spacy_clinicalbert.encoder.borders import Border, find_borders
+from spacy_clinicalbert.encoder.windows import Windows, check_windows, note_windows, strided_windows
 
 
 def cut(n_pieces, size, context):
@@ -55,3 +58,71 @@ def test_check_windows_finds_lost_and_doubled_pieces(arrays):
 def test_check_windows_finds_windows_that_do_not_fit():
     with pytest.raises(ValueError, match="takes 8"):
         check_windows(cut(20, 10, 2), 20, 8)
+
+
+HEADS = ["HISTORY:", "PLAN:", "Past Medical History:", "FINDINGS"]
+PARTS = ["fever", "chest pain.", "No cough.", "given", "\n", "\n\n", "a; b"]
+
+
+def cut_note(text, size, context):
+    """Windows over a note whose wordpieces are its words and punctuation marks."""
+    spans = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    starts, ends = numpy.array(spans, dtype="int64").reshape(-1, 2).T
+    windows = note_windows(size, context)(text, starts, ends)
+    check_windows(windows, len(starts), size)
+    return windows, starts, ends
+
+
+def cut_texts(text, size, context):
+    """What each window encodes and keeps, as text."""
+    windows, starts, ends = cut_note(text, size, context)
+    return [
+        (text[starts[start] : ends[end - 1]], text[starts[keep] : ends[keep_end - 1]])
+        for start, end, keep, keep_end in zip(*windows)
+    ]
+
+
+sections = st.tuples(st.sampled_from(HEADS), st.lists(st.sampled_from(PARTS), max_size=40).map(" ".join))
+notes = st.lists(sections, max_size=5).map(lambda parts: "\n".join(f"{head}\n{body}" for head, body in parts))
+
+
+@given(notes, st.integers(1, 30), st.integers(0, 6))
+def test_note_windows_keep_each_piece_once_and_cross_no_head(text, kept, context):
+    windows, starts, _ = cut_note(text, kept + 2 * context, context)
+    borders, kinds = find_borders(text)
+    for head in numpy.searchsorted(starts, borders[kinds == Border.SECTION]).tolist():
+        assert not ((windows.start < head) & (head < windows.end)).any()
+        assert head == len(starts) or head in windows.keep_start
+
+
+@given(notes, notes, notes)
+def test_note_windows_give_a_section_the_same_windows_in_every_note(before, after, section):
+    section = "PLAN: rest\n" + section
+    alone = cut_texts(section, 12, 2)
+    between = cut_texts(f"{before}\n{section}\nEND OF NOTE\n{after}", 12, 2)
+    n_before = len(cut_texts(before, 12, 2))
+    assert between[n_before : n_before + len(alone)] == alone
+
+
+def test_note_windows_pack_what_fits_and_cut_at_the_strongest_border():
+    text = "PLAN: one two.\n\nThree four five six. Seven eight\nnine ten eleven twelve thirteen"
+    assert [kept for _, kept in cut_texts(text, 8, 1)] == [
+        "PLAN: one two.",  # a block, though the next sentence began within reach
+        "Three four five six.",
+        "Seven eight\nnine ten eleven twelve thirteen",
+    ]
+    assert cut_texts(text, 17, 1) == [(text, text)]
+
+
+def test_note_windows_show_context_within_the_section_only():
+    text = "HISTORY: none\nPLAN: " + "word " * 20
+    windows = cut_texts(text, 10, 2)
+    assert windows[0] == ("HISTORY: none", "HISTORY: none")
+    assert windows[1] == ("PLAN: " + "word " * 7 + "word", "PLAN: " + "word " * 5 + "word")
+    assert all(len(encoded.split()) == len(kept.split()) + 4 for encoded, kept in windows[2:-1])
+
+
+@pytest.mark.parametrize("size, context", [(4, 2), (10, -1)])
+def test_note_windows_that_keep_nothing_are_an_error(size, context):
+    with pytest.raises(ValueError, match="keeps nothing"):
+        note_windows(size, context)

@@ -1,0 +1,40 @@
+"""Vectors of windows that were encoded before."""
+
+import random
+from typing import Dict, List, Optional
+
+import torch
+
+
+class WindowCache:
+    """Kept vectors by the key of their window (see `batches.Work`), for text that comes again: notes copied forward,
+    and every epoch of training heads on a frozen encoder.
+
+    max_pieces (int): The most wordpieces whose vectors are held. What is beyond replaces others at random: the least
+        recently used would be just the ones that an epoch over a larger corpus comes to next.
+    """
+
+    def __init__(self, max_pieces: int):
+        self.max_pieces = max_pieces
+        self.clear()
+
+    def clear(self) -> None:
+        self.n_pieces = 0
+        self._vectors: Dict[bytes, torch.Tensor] = {}
+        self._keys: List[bytes] = []
+        self._random = random.Random(0)
+
+    def get(self, key: bytes) -> Optional[torch.Tensor]:
+        return self._vectors.get(key)
+
+    def put(self, key: bytes, vectors: torch.Tensor) -> None:
+        """vectors (torch.Tensor): (n_kept, width); a copy is held."""
+        if key in self._vectors or len(vectors) > self.max_pieces:
+            return
+        while self.n_pieces + len(vectors) > self.max_pieces:
+            place = self._random.randrange(len(self._keys))
+            self._keys[place], self._keys[-1] = self._keys[-1], self._keys[place]
+            self.n_pieces -= len(self._vectors.pop(self._keys.pop()))
+        self._keys.append(key)
+        self._vectors[key] = vectors.clone()
+        self.n_pieces += len(vectors)

@@ -1,0 +1,233 @@
+"""The network as Thinc sees it: its weights, its training, its optimiser step, its bytes."""
+
+import contextlib
+import copy
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Optional, cast
+
+import srsly
+import torch
+from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
+from thinc.shims import Shim
+from thinc.types import FloatsXd
+
+from .cache import WindowCache
+from .checkpoints import (
+    Checkpoint,
+    checkpoint_from_files,
+    checkpoint_to_files,
+    load_saved_checkpoint,
+    save_checkpoint,
+)
+from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine
+
+
+INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")
+
+
+class EncoderShim(Shim):
+    """A Hugging Face network in a Thinc model. It is trained here, and predicts through an `engines.Engine`, which is
+    made when it is first wanted and anew when the weights have changed.
+
+    load (Callable[[], Checkpoint]): Gives the pretrained checkpoint, called at most once, when the pipeline is
+        initialised; a saved pipeline brings its own.
+    precision (str): "float32", "bfloat16", "int8" or "auto"; see `engines.make_engine`. In training the weights are
+        float32, and passes in anything but "float32" run under autocast.
+    engine (str): "torch", "openvino" or "auto"; see `engines.make_engine`.
+    lr_scale (float): Factor on the optimiser's learning rate. (Adam takes no notice of a scaled gradient.)
+    n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Checkpoint],
+        *,
+        precision: str = "auto",
+        engine: str = "auto",
+        lr_scale: float = 1.0,
+        n_frozen_layers: int = 0,
+    ):
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'.")
+        if engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not '{engine}'.")
+        super().__init__(None)
+        self.load = load
+        self.precision = precision
+        self.engine = engine
+        self.lr_scale = lr_scale
+        self.n_frozen_layers = n_frozen_layers
+        self.cache = WindowCache(0)
+        self.quantized: Optional[Quantized] = None
+        self._checkpoint: Optional[Checkpoint] = None
+        self._predictor: Optional[Engine] = None
+        self._has_trained = False
+
+    def initialize(self) -> None:
+        """Load the pretrained checkpoint, unless there are weights already."""
+        if self._checkpoint is None:
+            self.checkpoint = self.load()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """RAISES (ValueError): Nothing is loaded yet."""
+        if self._checkpoint is None:
+            raise ValueError(
+                "The encoder has no weights yet. Call nlp.initialize() to load the checkpoint that its config "
+                "names, or load a saved pipeline with spacy.load()."
+            )
+        return self._checkpoint
+
+    @checkpoint.setter
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        checkpoint.network.to(get_torch_default_device())
+        freeze_layers(checkpoint.network, self.n_frozen_layers)
+        self._checkpoint = checkpoint
+        self._has_trained = False
+        self.forget()
+
+    @property
+    def network(self) -> torch.nn.Module:
+        return self.checkpoint.network
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @property
+    def predictor(self) -> Engine:
+        """What predicts with the weights as they are. RAISES (ValueError): The engine set is not to be had."""
+        if self._predictor is None:
+            # To convert the network for OpenVINO takes seconds, and a network in training changes at each step.
+            engine = "torch" if self._has_trained else self.engine
+            self._predictor = make_engine(self.network, engine, self.precision, self.quantized)
+        return self._predictor
+
+    def forget(self) -> None:
+        """Drop what was computed from weights that have changed."""
+        self._predictor = None
+        self.cache.clear()
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[Callable[..., torch.Tensor]]:
+        """Dropout, and a graph for the backward. YIELDS: The forward pass, as an engine's `encode`."""
+        self.network.train()
+        with torch.enable_grad(), autocast(self.device.type, self.precision):
+            yield partial(last_hidden_state, self.network)
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether two passes over the same window differ in training."""
+        rates = [value for key, value in self.network.config.to_dict().items() if "dropout" in key]
+        return any(isinstance(rate, (int, float)) and rate > 0 for rate in rates)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a backward has run since the last step."""
+        return any(weights.grad is not None for weights in self.network.parameters())
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        for name, weights in self.network.named_parameters():
+            if weights.grad is not None:
+                updated, _ = optimizer(
+                    (self.id, name),
+                    cast(FloatsXd, torch2xp(weights.data)),
+                    cast(FloatsXd, torch2xp(weights.grad)),
+                    lr_scale=self.lr_scale,
+                )
+                # Thinc's Adam works in place. A new tensor around its array would hold the one before alive, and so
+                # on for every step.
+                result = xp2torch(updated, device=weights.device)
+                if result.data_ptr() != weights.data_ptr():
+                    weights.data.copy_(result)
+                weights.grad = None
+        self._has_trained = True
+        self.quantized = None  # made from the weights before
+        self.forget()
+
+    @contextlib.contextmanager
+    def use_params(self, params: Dict) -> Iterator[None]:
+        """Take the optimiser's averages for a while. (Thinc's own shim looks for keys that no optimiser makes.)"""
+        named = dict(self.network.named_parameters())
+        averaged = {name: params[self.id, name] for name in named if (self.id, name) in params}
+        kept = {name: named[name].data for name in averaged}
+        try:
+            for name, value in averaged.items():
+                named[name].data = xp2torch(value, device=kept[name].device)
+            self.forget()
+            yield
+        finally:
+            for name, value in kept.items():
+                named[name].data = value
+            self.forget()
+
+    def copy(self) -> "EncoderShim":
+        """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""
+        copied = copy.copy(self)
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            copied.id = Shim.global_id
+        copied._checkpoint = copy.deepcopy(self._checkpoint)
+        copied.cache = WindowCache(self.cache.max_pieces)
+        copied._predictor = None
+        return copied
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        if self._checkpoint is not None:
+            self.network.to(f"cuda:{device_id}" if device_type == "gpu" else "cpu")
+
+    def to_bytes(self) -> bytes:
+        files = checkpoint_to_files(self.checkpoint) if self._checkpoint else {}
+        if self.quantized:
+            files.update(zip(INT8_FILES, self.quantized))
+        return srsly.msgpack_dumps(files)
+
+    def from_bytes(self, data: bytes) -> "EncoderShim":
+        files = srsly.msgpack_loads(data)
+        if files:
+            quantized = [files.pop(name) for name in INT8_FILES if name in files]
+            self.checkpoint = checkpoint_from_files(files)
+            self.quantized = Quantized(*quantized) if quantized else None
+        return self
+
+    def to_disk(self, path: Any) -> None:
+        save_checkpoint(self.checkpoint, Path(path))
+        for name, data in zip(INT8_FILES, self.quantized or (None, None)):
+            if data is None:
+                (Path(path) / name).unlink(missing_ok=True)
+            else:
+                (Path(path) / name).write_bytes(data)
+
+    def from_disk(self, path: Any) -> "EncoderShim":
+        self.checkpoint = load_saved_checkpoint(Path(path))
+        files = [Path(path) / name for name in INT8_FILES]
+        there = [file for file in files if file.is_file()]
+        if len(there) == 1:
+            raise ValueError(
+                f"The saved encoder has '{there[0]}' without the other of {' and '.join(INT8_FILES)}. Copy the whole "
+                "pipeline folder again, or quantize it anew."
+            )
+        self.quantized = Quantized(*(file.read_bytes() for file in files)) if there else None
+        return self
+
+
+def freeze_layers(network: torch.nn.Module, n_layers: int) -> None:
+    """Keep the lowest layers of a network, and the embeddings under them, from training.
+
+    n_layers (int): How many; 0 trains everything.
+    RAISES (ValueError): The network has fewer.
+    """
+    if n_layers == 0:
+        return
+    stacks = [module for module in network.modules() if isinstance(module, torch.nn.ModuleList)]
+    layers = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
+    if layers is None or not 0 <= n_layers <= len(layers):
+        raise ValueError(
+            f"n_frozen_layers = {n_layers}, and the network has {0 if layers is None else len(layers)} layers to "
+            "freeze. To freeze the whole encoder, name the component in [training] frozen_components."
+        )
+    below = [layers[i] for i in range(n_layers)]
+    below += [module for name, module in network.named_children() if name.startswith("embed")]
+    for module in below:
+        module.requires_grad_(False)

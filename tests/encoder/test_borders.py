@@ -1,0 +1,71 @@
+import pytest
+
+from spacy_clinicalbert.encoder.borders import Border, find_borders
+
+NOTE = """CHIEF COMPLAINT: Fever. No cough.
+
+PHYSICAL EXAM
+Lungs are clear; no wheeze.
+2. Heart regular.
+
+  Past Medical History:
+1. Asthma
+"""
+
+
+def test_find_borders_tells_sections_blocks_lines_and_sentences():
+    starts, kinds = find_borders(NOTE)
+    found = [(NOTE[start:].split()[0], Border(kind).name) for start, kind in zip(starts, kinds)]
+    assert found == [
+        ("No", "SENTENCE"),
+        ("PHYSICAL", "SECTION"),
+        ("Lungs", "LINE"),
+        ("no", "SENTENCE"),
+        ("2.", "LINE"),
+        ("Heart", "SENTENCE"),
+        ("Past", "SECTION"),
+        ("1.", "LINE"),
+        ("Asthma", "SENTENCE"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PLAN: rest",
+        "History of Present Illness:",
+        "3. ASSESSMENT AND PLAN:",
+        "Allergies: none",
+        "DISCHARGE MEDICATIONS",
+        "A. Findings: none",
+    ],
+)
+def test_find_borders_takes_a_head_for_a_section(line):
+    starts, kinds = find_borders(f"x\n{line}\ny")
+    assert (starts[0], kinds[0]) == (2, Border.SECTION)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The patient was told the following: rest",
+        "she said: rest",
+        "T: 98.6",
+        "WBC 12.1",
+        "Seen at 10:30 today",
+        "OK",
+    ],
+)
+def test_find_borders_takes_prose_and_values_for_lines(line):
+    starts, kinds = find_borders(f"x\n\n{line}\ny")
+    assert (starts[0], kinds[0]) == (3, Border.BLOCK)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "\r\n \t\n", "x", "." * 9])
+def test_find_borders_of_texts_without_any(text):
+    assert len(find_borders(text).starts) == 0
+
+
+def test_find_borders_takes_linear_time_for_hostile_texts():
+    for text in (" " * 200_000, "\n" * 200_000, "A " * 100_000, 'a."' + '"' * 200_000, ". " * 100_000, "A:" * 100_000):
+        find_borders(text)
