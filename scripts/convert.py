@@ -8,6 +8,7 @@ import spacy
 import typer
 from spacy.tokens import DocBin
 
+from spacy_clinicalbert.corpora.brat import brat_records
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
 from spacy_clinicalbert.corpora.mtsamples import mtsamples_records
@@ -18,6 +19,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 
 
 class Format(str, Enum):
+    brat = "brat"
     jsonl = "jsonl"
     mtsamples = "mtsamples"
     pubtator = "pubtator"
@@ -26,23 +28,26 @@ class Format(str, Enum):
 @app.command()
 def main(
     form: Format,
-    source: Path = typer.Argument(..., exists=True, dir_okay=False),
+    source: Path = typer.Argument(..., exists=True, help="A file; for brat a folder"),
     target: Path = typer.Argument(...),
-    split: Optional[str] = typer.Option(None, help="For jsonl and mtsamples: train, dev or test"),
-    label: List[str] = typer.Option([], help="For pubtator: TYPE=LABEL, or *=LABEL for all types"),
+    split: Optional[str] = typer.Option(None, help="For brat, jsonl and mtsamples: train, dev or test"),
+    label: List[str] = typer.Option([], help="For brat and pubtator: TYPE=LABEL, or *=LABEL for all types"),
     lang: str = typer.Option("en", help="Language of the tokenizer"),
     strict: bool = typer.Option(False, help="Stop at the first entity that cannot be kept"),
 ) -> None:
     """Convert SOURCE to TARGET."""
+    if not all("=" in pair for pair in label):
+        raise typer.BadParameter("--label wants TYPE=LABEL")
+    if label and form not in (Format.brat, Format.pubtator):
+        raise typer.BadParameter("--label is for brat and pubtator only")
+    if split and form is Format.pubtator:
+        raise typer.BadParameter("PubTator files have no splits inside: leave --split out")
+    labels = dict(pair.split("=", 1) for pair in label) or None
     if form is Format.pubtator:
-        if split:
-            raise typer.BadParameter("PubTator files have no splits inside: leave --split out")
-        if not all("=" in pair for pair in label):
-            raise typer.BadParameter("--label wants TYPE=LABEL")
-        records = pubtator_records(source, dict(pair.split("=", 1) for pair in label) or None)
+        records = pubtator_records(source, labels)
+    elif form is Format.brat:
+        records = brat_records(source, split, labels)
     else:
-        if label:
-            raise typer.BadParameter("--label is for pubtator only")
         records = {Format.jsonl: jsonl_records, Format.mtsamples: mtsamples_records}[form](source, split)
     report = Report(strict=strict)
     docs = DocBin(store_user_data=True)

@@ -28,6 +28,7 @@ engine = "auto"
 distinct = true
 lr_scale = 1.0
 n_frozen_layers = 0
+attention_dropout = 0.0
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.strided_windows.v1"

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Union
-from zlib import crc32
 
-from .docs import Reader, Record, make_reader
+from .docs import Reader, Record, make_reader, split_of
 from .jsonl import read_lines
 
 # What the site files notes under, where it names the kind of document and not a specialty.
@@ -16,13 +15,6 @@ NOTE_TYPES: Dict[str, str] = {
     "SOAP / Chart / Progress Notes": "progress_note",
     "Surgery": "operative_report",
 }
-
-
-def split_of(note_id: object) -> str:
-    """The split that a note belongs to, by its id alone: 70 % train, 10 % dev, 20 % test. It stays the same
-    whatever else the file holds, and a note filed under several specialties stands in one split."""
-    bucket = crc32(str(note_id).encode()) % 10
-    return "train" if bucket < 7 else "dev" if bucket == 7 else "test"
 
 
 def mtsamples_records(

@@ -66,7 +66,8 @@ def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
 
 
 def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
-    """Group windows, longest first, so that a group padded to its longest has at most max_items positions.
+    """Group windows, longest first, so that a group padded to its longest has at most max_items positions, and of
+    these at most a sixteenth of max_items in padding: a further pass costs about as much.
 
     lengths (ndarray): Positions of each window, (n_windows,).
     max_items (int): Positions a group, padding included. A window that is longer makes a group of its own.
@@ -75,7 +76,10 @@ def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
     order = numpy.argsort(-lengths, kind="stable")
     first = 0
     while first < len(order):
-        last = first + max(1, max_items // int(lengths[order[first]]))
+        longest = int(lengths[order[first]])
+        last = first + max(1, max_items // longest)
+        padding = numpy.cumsum(longest - lengths[order[first:last]])
+        last = first + int(numpy.searchsorted(padding, max_items // 16, side="right"))
         yield order[first:last]
         first = last
 

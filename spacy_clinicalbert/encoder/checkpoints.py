@@ -10,7 +10,8 @@ from typing import Any, Dict, List, Optional, Tuple
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModel, AutoTokenizer
+from thinc.api import get_torch_default_device
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from .presets import PRESETS, Preset
 
@@ -57,6 +58,7 @@ def load_checkpoint(
     revision: Optional[str] = None,
     local_files_only: bool = False,
     lowercase: Optional[bool] = None,
+    attention_dropout: Optional[float] = None,
 ) -> Checkpoint:
     """Load a checkpoint's network and tokenizer.
 
@@ -65,15 +67,28 @@ def load_checkpoint(
     local_files_only (bool): Use the hub's local cache only.
     lowercase (Optional[bool]): Whether the tokenizer lower-cases. None takes what the preset says, else the
         checkpoint's own tokenizer files, else whether its vocabulary has upper-case letters.
+    attention_dropout (Optional[float]): What share of the attention weights training drops, in place of what the
+        checkpoint says.
     RETURNS (Checkpoint): The network in float32, in evaluation mode.
     RAISES (ValueError): The checkpoint is missing, incomplete or contradicts itself.
     """
     source, preset, options = _resolve(name, revision, local_files_only)
     tokenizer = load_tokenizer(name, revision=revision, local_files_only=local_files_only, lowercase=lowercase)
     try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+        for key in ("attention_probs_dropout_prob", "attention_dropout"):
+            if attention_dropout is not None and hasattr(config, key):
+                setattr(config, key, attention_dropout)
         # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
         network, info = AutoModel.from_pretrained(
-            source, output_loading_info=True, weights_only=True, trust_remote_code=False, **options
+            source,
+            config=config,
+            # On CPUs the fused kernels train at half to three quarters of the speed (torch 2.13, benchmarks/RESULTS.md).
+            attn_implementation="eager" if get_torch_default_device().type == "cpu" else None,
+            output_loading_info=True,
+            weights_only=True,
+            trust_remote_code=False,
+            **options,
         )
     except Exception as err:
         raise ValueError(_load_error(source, "weights", err)) from err

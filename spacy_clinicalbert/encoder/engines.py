@@ -6,7 +6,6 @@ Both take a padded forward pass and give its vectors:
                                 RETURNS (torch.Tensor): float32, (n_windows, length, width)
 """
 
-import copy
 import importlib.util
 import inspect
 import logging
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
 
 import torch
+from transformers import AutoModel
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,7 @@ class TorchEngine:
 
     def __init__(self, network: torch.nn.Module, precision: str):
         self.precision = precision
-        # A copy of the structure around the same weights, so that neither mode nor casts reach the trained network.
-        self.network = copy.deepcopy(network, {id(weights): weights for weights in network.parameters()}).eval()
+        self.network = _twin(network)
         if precision == "bfloat16":
             # What autocast would cast at each call is cast once here.
             for module in self.network.modules():
@@ -110,6 +109,13 @@ class OpenVinoEngine:
         # The parent's request is kept: to take it down, its threads would have to be there.
         self._requests.append(openvino.Core().compile_model(self.model, "CPU", options).create_infer_request())
         self._process = os.getpid()
+
+
+def settle_in_fork() -> None:
+    """Keep to one thread in a process that was forked, as by `nlp.pipe(n_process=2)`: the threads of the parent are not
+    there, so that work shared out to them would wait for ever; and the cores are shared by the processes already."""
+    torch.set_num_threads(1)
+    logger.debug("The encoder runs in a forked process, on one thread.")
 
 
 def make_engine(
@@ -237,6 +243,20 @@ def has_bfloat16(device: str = "cpu") -> bool:
         return False
     flags = cpuinfo.read_text(encoding="utf8").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _twin(network: torch.nn.Module) -> torch.nn.Module:
+    """The same network over the same weights, with the attention that transformers takes by default (the one that
+    trains is set for training), so that neither mode nor casts reach the one that trains."""
+    config = type(network.config).from_dict(network.config.to_dict())  # type: ignore[union-attr]
+    with torch.device("meta"):
+        twin = AutoModel.from_config(config)
+    twin.load_state_dict(network.state_dict(), assign=True)
+    # Buffers that are not saved, such as the positions, have no values yet.
+    for name, buffer in network.named_buffers():
+        owner, _, attribute = name.rpartition(".")
+        setattr(twin.get_submodule(owner), attribute, buffer)
+    return twin.eval()
 
 
 def _frozen(weights: torch.Tensor) -> torch.nn.Parameter:

@@ -70,6 +70,7 @@ def Encoder(
     distinct: bool = True,
     lr_scale: float = 1.0,
     n_frozen_layers: int = 0,
+    attention_dropout: Optional[float] = 0.0,
 ) -> Model[InT, FullTransformerBatch]:
     """The registered architecture `spacy-clinicalbert.Encoder.v1`: a pretrained encoder over notes of any length.
 
@@ -84,10 +85,19 @@ def Encoder(
     distinct (bool): Encode windows that are equal once. In training too, where the network has no dropout.
     lr_scale (float): Factor on the optimiser's learning rate for the encoder's weights.
     n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
+    attention_dropout (Optional[float]): What share of the attention weights training drops, which costs a quarter of
+        its speed on a CPU. None: what the checkpoint says, 0.1 for most. Other dropout is as the checkpoint says.
     RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token: `doc_data[i]` has
         `last_hidden_state` of shape (1, n_tokens, width). Empty docs publish `TransformerData.empty()`.
     """
-    load = partial(load_checkpoint, name, revision=revision, local_files_only=local_files_only, lowercase=lowercase)
+    load = partial(
+        load_checkpoint,
+        name,
+        revision=revision,
+        local_files_only=local_files_only,
+        lowercase=lowercase,
+        attention_dropout=attention_dropout,
+    )
     return Model(
         "clinicalbert-encoder",
         forward,
@@ -118,6 +128,7 @@ def Tok2VecEncoder(
     distinct: bool = True,
     lr_scale: float = 1.0,
     n_frozen_layers: int = 0,
+    attention_dropout: Optional[float] = 0.0,
     grad_factor: float = 1.0,
     pooling: Optional[Model[Ragged, Floats2d]] = None,
 ) -> Model[InT, List[Floats2d]]:
@@ -130,7 +141,17 @@ def Tok2VecEncoder(
     RETURNS (Model[List[Doc], List[Floats2d]]): For each doc an array of shape (n_tokens, width).
     """
     encoder = Encoder(
-        name, windows, revision, local_files_only, lowercase, precision, engine, distinct, lr_scale, n_frozen_layers
+        name,
+        windows,
+        revision,
+        local_files_only,
+        lowercase,
+        precision,
+        engine,
+        distinct,
+        lr_scale,
+        n_frozen_layers,
+        attention_dropout,
     )
     if pooling is not None:
         return chain(with_doc_data(encoder), trfs2arrays(pooling, grad_factor))
@@ -263,6 +284,7 @@ def plan_passes(model: Model, plan: Plan, numbers: ndarray) -> Iterator[Tuple[to
 def predict_rows(model: Model, docs: List[DocPlan]) -> Tuple[Plan, torch.Tensor]:
     """RETURNS (Tuple[Plan, torch.Tensor]): The plan, and its vectors, float32, (n_rows, width)."""
     shim = shim_of(model)
+    shim.settle()
     plan = make_plan(docs, model.attrs["distinct"])
     work, cache = plan.work, shim.cache
     width = shim.checkpoint.width

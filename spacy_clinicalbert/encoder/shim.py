@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Optional, cast
@@ -20,7 +21,7 @@ from .checkpoints import (
     load_saved_checkpoint,
     save_checkpoint,
 )
-from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine
+from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine, settle_in_fork
 
 
 INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")
@@ -63,6 +64,7 @@ class EncoderShim(Shim):
         self._checkpoint: Optional[Checkpoint] = None
         self._predictor: Optional[Engine] = None
         self._has_trained = False
+        self._process = os.getpid()
 
     def initialize(self) -> None:
         """Load the pretrained checkpoint, unless there are weights already."""
@@ -103,6 +105,12 @@ class EncoderShim(Shim):
             engine = "torch" if self._has_trained else self.engine
             self._predictor = make_engine(self.network, engine, self.precision, self.quantized)
         return self._predictor
+
+    def settle(self) -> None:
+        """Before a prediction: see that a forked process does not wait for threads that it does not have."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            settle_in_fork()
 
     def forget(self) -> None:
         """Drop what was computed from weights that have changed."""
@@ -162,15 +170,17 @@ class EncoderShim(Shim):
                 named[name].data = value
             self.forget()
 
+    def __getstate__(self) -> Dict[str, Any]:
+        """For processes that are spawned: an engine is made anew in each."""
+        return {**self.__dict__, "_predictor": None, "cache": WindowCache(self.cache.max_pieces)}
+
     def copy(self) -> "EncoderShim":
         """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""
-        copied = copy.copy(self)
+        copied = copy.copy(self)  # without the engine and what it has cached
         with Shim.global_id_lock:
             Shim.global_id += 1
             copied.id = Shim.global_id
         copied._checkpoint = copy.deepcopy(self._checkpoint)
-        copied.cache = WindowCache(self.cache.max_pieces)
-        copied._predictor = None
         return copied
 
     def to_device(self, device_type: str, device_id: int) -> None:

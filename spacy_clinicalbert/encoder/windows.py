@@ -5,6 +5,7 @@ window 0    [k k k k k c]             k: encoded and kept
 window 1            [c k k k k k]     c: encoded as context only
 """
 
+from functools import partial
 from typing import Callable, List, NamedTuple, Tuple
 
 import numpy
@@ -39,17 +40,16 @@ def strided_windows(size: int = 128, context: int = 16) -> Windower:
     RAISES (ValueError): Nothing of a window would be kept.
     """
     _check_sizes(size, context)
-    stride = size - 2 * context
+    return partial(_cut_by_stride, size, context)
 
-    def windows(text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
-        n_pieces = len(piece_starts)
-        n_windows = -(-max(n_pieces - 2 * context, 1) // stride) if n_pieces else 0
-        start = numpy.arange(n_windows) * stride
-        end = numpy.minimum(start + size, n_pieces)
-        borders = start[1:] + context
-        return Windows(start, end, numpy.append(start[:1], borders), numpy.append(borders, end[-1:]))
 
-    return windows
+def _cut_by_stride(size: int, context: int, text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
+    n_pieces, stride = len(piece_starts), size - 2 * context
+    n_windows = -(-max(n_pieces - 2 * context, 1) // stride) if n_pieces else 0
+    start = numpy.arange(n_windows) * stride
+    end = numpy.minimum(start + size, n_pieces)
+    borders = start[1:] + context
+    return Windows(start, end, numpy.append(start[:1], borders), numpy.append(borders, end[-1:]))
 
 
 def note_windows(size: int = 128, context: int = 16) -> Windower:
@@ -70,26 +70,26 @@ def note_windows(size: int = 128, context: int = 16) -> Windower:
     RAISES (ValueError): Nothing of a window would be kept.
     """
     _check_sizes(size, context)
+    return partial(_cut_by_borders, size, context)
 
-    def windows(text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
-        n_pieces = len(piece_starts)
-        starts, kinds = find_borders(text)
-        # The first wordpiece of what begins at each border, and each word's, by the white space before it.
-        strengths = numpy.zeros(n_pieces + 1, dtype="int64")
-        strengths[1:n_pieces][piece_starts[1:] > piece_ends[:-1]] = 1
-        numpy.maximum.at(strengths, numpy.searchsorted(piece_starts, starts), kinds + 1)
-        strengths[[0, n_pieces]] = Border.SECTION + 1
-        heads = numpy.flatnonzero(strengths == Border.SECTION + 1).tolist()
-        rows: List[Tuple[int, int, int, int]] = []
-        for head, end in zip(heads, heads[1:]):
-            start = keep = head
-            while keep < end:
-                cut = end if end - start <= size else _find_cut(strengths, keep, start + size - context)
-                rows.append((start, min(cut + context, end), keep, cut))
-                start, keep = max(cut - context, head), cut
-        return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
 
-    return windows
+def _cut_by_borders(size: int, context: int, text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
+    n_pieces = len(piece_starts)
+    starts, kinds = find_borders(text)
+    # The first wordpiece of what begins at each border, and each word's, by the white space before it.
+    strengths = numpy.zeros(n_pieces + 1, dtype="int64")
+    strengths[1:n_pieces][piece_starts[1:] > piece_ends[:-1]] = 1
+    numpy.maximum.at(strengths, numpy.searchsorted(piece_starts, starts), kinds + 1)
+    strengths[[0, n_pieces]] = Border.SECTION + 1
+    heads = numpy.flatnonzero(strengths == Border.SECTION + 1).tolist()
+    rows: List[Tuple[int, int, int, int]] = []
+    for head, end in zip(heads, heads[1:]):
+        start = keep = head
+        while keep < end:
+            cut = end if end - start <= size else _find_cut(strengths, keep, start + size - context)
+            rows.append((start, min(cut + context, end), keep, cut))
+            start, keep = max(cut - context, head), cut
+    return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
 
 
 def _find_cut(strengths: ndarray, first: int, last: int) -> int:

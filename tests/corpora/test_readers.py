@@ -7,9 +7,10 @@ from spacy.tokens import DocBin
 from spacy.training.corpus import Corpus
 
 from spacy_clinicalbert.corpora.batchers import batch_by_wordpieces
-from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.brat import brat_records, read_brat
+from spacy_clinicalbert.corpora.docs import Report, split_of, to_docs
 from spacy_clinicalbert.corpora.jsonl import jsonl_records, read_jsonl
-from spacy_clinicalbert.corpora.mtsamples import NOTE_TYPES, mtsamples_records, read_mtsamples, split_of
+from spacy_clinicalbert.corpora.mtsamples import NOTE_TYPES, mtsamples_records, read_mtsamples
 from spacy_clinicalbert.corpora.pubtator import pubtator_records, read_pubtator
 from tests.conftest import make_examples, make_nlp
 
@@ -163,3 +164,48 @@ def test_docs_keep_their_ids_in_spacy_files(tmp_path, pubtator):
     DocBin(docs=docs(read_pubtator(pubtator)), store_user_data=True).to_disk(tmp_path / "a.spacy")
     examples = list(Corpus(tmp_path / "a.spacy")(spacy.blank("en")))
     assert [example.reference._.note_id for example in examples] == ["101", "102"]
+
+
+def write_brat(folder, name, text, annotation):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.txt").write_bytes(text.encode())
+    if annotation is not None:
+        (folder / f"{name}.ann").write_text(annotation, encoding="utf8")
+
+
+def test_read_brat_gives_entities_and_counts_what_it_cannot(tmp_path):
+    annotation = (
+        "T1\tProblem 0 5\tFever\nE1\tProblem:T1 \nT2\tDrug 12 19\taspirin\nA1\tNegated T1\n"
+        "R1\tTreats Arg1:T2 Arg2:T1\t\n#1\tAnnotatorNotes T1\tsure\n*\tEquiv T1 T2\n"
+        "T3\tProblem 0 5;12 19\tFever aspirin\nT4\tDrug 11 18\taspirin\n\n"
+    )
+    write_brat(tmp_path / "a", "one", "Fever,\r\nand aspirin\r\n", annotation)
+    write_brat(tmp_path / "a", "two", "No mention.", "")
+    write_brat(tmp_path / "a", "wait", "Not read by anyone.", None)
+    report = Report()
+    one, two, wait = to_docs(brat_records(tmp_path / "a"), spacy.blank("en"), report)
+    assert [(ent.text, ent.label_) for ent in one.ents] == [("Fever", "Problem"), ("aspirin", "Drug")]
+    assert (one._.note_id, len(two.ents), "gold" in two.spans, "gold" in wait.spans) == ("one", 0, True, False)
+    assert dict(report.dropped) == {
+        "entities of several parts": 1,
+        "entities whose text does not stand at their offsets": 1,
+    }
+    (one, *_) = docs(read_brat(tmp_path / "a", labels={"Drug": "D"}))
+    assert [(ent.text, ent.label_) for ent in one.ents] == [("aspirin", "D")]
+
+
+def test_read_brat_splits_by_name(tmp_path):
+    for i in range(30):
+        write_brat(tmp_path / "a", f"n{i}", "No mention.", "")
+    parts = {split: {doc._.note_id for doc in docs(read_brat(tmp_path / "a", split))} for split in ("train", "dev", "test")}
+    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 30
+    assert all(split_of(note_id) == split for split, ids in parts.items() for note_id in ids)
+
+
+def test_read_brat_names_the_line_that_it_cannot_read_and_not_its_text(tmp_path):
+    write_brat(tmp_path / "a", "n1", "Fever", "T1\tProblem 0 5\tFever\nT2\tsecretword\n")
+    with pytest.raises(ValueError, match="Line 2") as caught:
+        list(brat_records(tmp_path / "a"))
+    assert "secretword" not in str(caught.value)
+    with pytest.raises(ValueError, match="no texts"):
+        list(brat_records(tmp_path))

@@ -12,6 +12,7 @@ def test_group_by_length_bounds_padded_groups(lengths, max_items):
     groups = list(group_by_length(lengths, max_items))
     assert sorted(number for group in groups for number in group) == list(range(len(lengths)))
     assert all(len(group) == 1 or len(group) * lengths[group].max() <= max_items for group in groups)
+    assert all((lengths[group].max() - lengths[group]).sum() <= max_items // 16 for group in groups)
 
 
 @given(st.integers(0, 300), st.integers(1, 300))
