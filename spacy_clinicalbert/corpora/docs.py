@@ -22,6 +22,8 @@ from spacy.util import filter_spans
 
 logger = logging.getLogger(__name__)
 
+GOLD = "gold"  # the span group that readers put annotation into
+
 Record = Dict[str, Any]
 Reader = Callable[[Language], Iterator[Example]]
 
@@ -96,7 +98,7 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
             else:
                 spans.append(span)
         if "entities" in record:  # else they are missing, which is not the same as none
-            doc.spans["gold"] = spans
+            doc.spans[GOLD] = spans
             ents = filter_spans(spans)
             doc.set_ents(ents)
             for span in spans:

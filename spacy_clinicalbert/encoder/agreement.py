@@ -1,0 +1,64 @@
+"""How much of what a pipeline finds stays the same when its encoder computes in another way."""
+
+from collections import Counter
+from typing import Dict, Iterable, List, Set
+
+from spacy.tokens import Doc
+
+from ..corpora.docs import GOLD
+
+
+def agreement(expected: List[Doc], found: List[Doc], threshold: float = 0.5) -> Dict[str, float]:
+    """Compare two annotations of the same notes, head by head.
+
+    expected, found (List[Doc]): The same texts in the same order.
+    threshold (float): Probability from which a category counts as given.
+    RETURNS (Dict[str, float]): For "entities" and "spans KEY" the F1 of one against the other, by place and label; for
+        "categories" the share of notes × labels that are decided alike, and "first category" the share of notes whose
+        most probable label is the same; "tags", "dependencies" and "sentences" by the share of tokens. A head that
+        neither annotation shows is left out. 1.0 is the same.
+    RAISES (ValueError): They are not the same texts.
+    """
+    if [doc.text for doc in expected] != [doc.text for doc in found]:
+        raise ValueError("Only annotations of the same notes in the same order can be compared.")
+    pairs = list(zip(expected, found))
+    both = [*expected, *found]
+    shares: Dict[str, float] = {}
+    if any(doc.ents for doc in both):
+        shares["entities"] = _f1((_places(one.ents), _places(other.ents)) for one, other in pairs)
+    for key in sorted({key for doc in both for key in doc.spans if key != GOLD}):
+        sides = ((_places(one.spans.get(key, ())), _places(other.spans.get(key, ()))) for one, other in pairs)
+        shares[f"spans {key}"] = _f1(sides)
+    if any(doc.cats for doc in both):
+        decisions = [
+            (one.cats[label] >= threshold) == (other.cats[label] >= threshold)
+            for one, other in pairs
+            for label in one.cats
+        ]
+        firsts = [max(one.cats, key=one.cats.get) == max(other.cats, key=other.cats.get) for one, other in pairs]  # type: ignore[arg-type]
+        shares["categories"] = sum(decisions) / len(decisions)
+        shares["first category"] = sum(firsts) / len(firsts)
+    for name, attribute in (("tags", "TAG"), ("dependencies", "DEP"), ("sentences", "SENT_START")):
+        if any(doc.has_annotation(attribute) for doc in both):
+            same = [a == b for one, other in pairs for a, b in zip(one.to_array(attribute), other.to_array(attribute))]
+            shares[name] = sum(same) / max(len(same), 1)
+    return shares
+
+
+def _places(spans: Iterable) -> Set:
+    """Spans as a set; one that stands there twice counts twice."""
+    seen: Counter = Counter()
+    places = set()
+    for span in spans:
+        place = (span.start, span.end, span.label)
+        places.add((*place, seen[place]))
+        seen[place] += 1
+    return places
+
+
+def _f1(sides: Iterable) -> float:
+    shared = total = 0
+    for one, other in sides:
+        shared += 2 * len(one & other)
+        total += len(one) + len(other)
+    return shared / total if total else 1.0
