@@ -56,7 +56,9 @@ def one(corpus: Path, encoder: Path, windows: str, seed: int, epochs: int) -> No
     """Train once, to the last step; print the row as JSON."""
     nlp = init_nlp(make_config(corpus, encoder, windows, seed, epochs))
     train(nlp, stdout=sys.stderr, stderr=sys.stderr)
-    nlp.to_disk(Path("training/windows") / f"{corpus.name}-{windows.replace(':', '-')}-{seed}")
+    folder = Path("training/windows") / f"{corpus.name}-{windows.replace(':', '-')}-{seed}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(folder)
     scores = nlp.evaluate(list(Corpus(corpus / "dev.spacy")(nlp)))
     shim, model = nlp.get_pipe("clinicalbert").shim, nlp.get_pipe("clinicalbert").model
     lengths, n_pieces = [], 0
