@@ -27,7 +27,7 @@ from thinc.api import Config
 from spacy_clinicalbert.corpora.batchers import batch_by_wordpieces
 
 ROWS = Path("benchmarks/windows.jsonl")
-KINDS = ("strided:126:16", "note:126:16", "note:254:16")
+KINDS = ("strided:126:16", "note:158:8", "note:254:16", "note:126:16")
 BATCH = 2000
 app = typer.Typer(add_completion=False)
 
