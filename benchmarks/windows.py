@@ -75,13 +75,22 @@ def one(corpus: Path, encoder: Path, windows: str, seed: int, epochs: int) -> No
 
 
 @app.command()
-def run(corpus: Path, encoder: Path, epochs: int = 3, seeds: int = 2, windows: List[str] = list(KINDS)) -> None:
+def run(corpus: Path, encoder: Path, epochs: int = 3, seeds: int = 2, windows: List[str] = typer.Option(KINDS)) -> None:
     """Train what is missing, each in a process of its own."""
     done = {(row["corpus"], row["windows"], row["seed"], row["epochs"]) for row in read_rows()}
     for seed in range(seeds):
         for kind in windows:
             if (corpus.name, kind, seed, epochs) not in done:
-                command = [sys.executable, "-m", "benchmarks.windows", "one", str(corpus), str(encoder), kind, str(seed)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.windows",
+                    "one",
+                    str(corpus),
+                    str(encoder),
+                    kind,
+                    str(seed),
+                ]
                 result = subprocess.run([*command, str(epochs)], stdout=subprocess.PIPE, text=True, check=True)
                 with ROWS.open("a", encoding="utf8") as file:
                     file.write(result.stdout.strip().splitlines()[-1] + "\n")
@@ -95,7 +104,9 @@ def read_rows() -> List[dict]:
 def report() -> None:
     """Print the results as Markdown."""
     rows = read_rows()
-    print("| corpus | windows | dev F1, seed by seed | mean | positions a wordpiece | mean window |\n|---|---|---|---|---|---|")
+    print(
+        "| corpus | windows | dev F1, seed by seed | mean | positions a wordpiece | mean window |\n|---|---|---|---|---|---|"
+    )
     for corpus, windows in dict.fromkeys((row["corpus"], row["windows"]) for row in rows):
         chosen = [row for row in rows if (row["corpus"], row["windows"]) == (corpus, windows)]
         scores = [row["dev"] for row in sorted(chosen, key=lambda row: row["seed"])]

@@ -14,7 +14,7 @@ def agreement(expected: List[Doc], found: List[Doc], threshold: float = 0.5) -> 
     expected, found (List[Doc]): The same texts in the same order.
     threshold (float): Probability from which a category counts as given.
     RETURNS (Dict[str, float]): For "entities" and "spans KEY" the F1 of one against the other, by place and label; for
-        "categories" the share of notes × labels that are decided alike, and "first category" the share of notes whose
+        "categories" the share of notes and labels that are decided alike, and "first category" the share of notes whose
         most probable label is the same; "tags", "dependencies" and "sentences" by the share of tokens. A head that
         neither annotation shows is left out. 1.0 is the same.
     RAISES (ValueError): They are not the same texts.

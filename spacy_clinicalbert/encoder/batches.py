@@ -48,9 +48,10 @@ def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
     distinct (bool): Let one window stand for all that are equal to it.
     """
     keys: Dict[bytes, int] = {}
-    firsts, numbers = [], []
+    firsts: List[int] = []
+    numbers: List[int] = []
     borders = numpy.stack(windows, 1) if len(windows.start) else numpy.zeros((0, 4), dtype="int64")
-    for i, (start, end, keep_start, keep_end) in enumerate(borders.tolist()):
+    for i, (start, end, *_) in enumerate(borders.tolist()):
         # The second part has one length, so that no two different windows share a key.
         key = ids[start:end].tobytes() + (borders[i, 2:] - start).tobytes()
         number = keys.setdefault(key if distinct else key + i.to_bytes(8, "little"), len(firsts))

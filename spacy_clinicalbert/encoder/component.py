@@ -40,7 +40,7 @@ class ClinicalBert(Transformer):
     max_update_items (int): The most positions of an update that keep their activations for the backward; what
         is beyond is computed twice. It bounds the memory of training.
     max_buffer_items (int): `pipe` gathers Docs until they have this many wordpieces. Their vectors are held at once,
-        4 bytes × the encoder's width for each.
+        4 bytes times the encoder's width for each.
     max_cache_items (int): The most wordpieces whose vectors are held for windows that come again in a later buffer
         or batch, at the same price; 0 holds none. To train heads on a frozen encoder, set it to the wordpieces of the
         corpus: from the second epoch on, the encoder has nothing to do.

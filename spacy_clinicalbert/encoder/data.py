@@ -43,7 +43,7 @@ def encode_doc(array: Floats2d, encoder_id: int, n_unread: int, windows: ndarray
     return EncodedDoc(empty.wordpieces, output, identity, encoder_id, windows, n_unread)
 
 
-def encode_docs(docs: List[Doc], datas: List[EncodedDoc]) -> FullTransformerBatch:
+def encode_docs(docs: List[Doc], datas: List[TransformerData]) -> FullTransformerBatch:
     """Put what `encode_doc` wrapped into the form that spacy-transformers' component hands on."""
     return replace(
         FullTransformerBatch.empty(len(docs)),

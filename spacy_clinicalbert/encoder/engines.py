@@ -118,9 +118,7 @@ def settle_in_fork() -> None:
     logger.debug("The encoder runs in a forked process, on one thread.")
 
 
-def make_engine(
-    network: torch.nn.Module, engine: str, precision: str, quantized: Optional[Quantized] = None
-) -> Engine:
+def make_engine(network: torch.nn.Module, engine: str, precision: str, quantized: Optional[Quantized] = None) -> Engine:
     """Choose what predicts.
 
     engine (str): "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed.
@@ -131,7 +129,9 @@ def make_engine(
     """
     device = next(network.parameters()).device.type
     if engine == "openvino" and device != "cpu":
-        raise ValueError(f"The engine openvino predicts on CPUs, and the network is on '{device}'. Set engine = 'auto'.")
+        raise ValueError(
+            f"The engine openvino predicts on CPUs, and the network is on '{device}'. Set engine = 'auto'."
+        )
     if engine == "openvino" and not has_openvino():
         raise ValueError(f"engine = 'openvino', but OpenVINO is not installed. {INSTALL_OPENVINO}")
     if engine == "auto":
@@ -146,13 +146,10 @@ def make_engine(
         precision = "auto"
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float32"
-    made: Engine
+    logger.debug("The encoder predicts with %s in %s.", engine, precision)
     if engine == "openvino":
-        made = OpenVinoEngine(network, precision, quantized)
-    else:
-        made = TorchEngine(network, precision)
-    logger.debug("The encoder predicts with %s in %s.", made.name, made.precision)
-    return made
+        return OpenVinoEngine(network, precision, quantized)
+    return TorchEngine(network, precision)
 
 
 def last_hidden_state(
@@ -170,9 +167,9 @@ def last_hidden_state(
     return network(**inputs, return_dict=True).last_hidden_state.float()
 
 
-def takes_types(network: torch.nn.Module) -> bool:
+def takes_types(network: Any) -> bool:
     """Whether a network tells a first text from a second by token types."""
-    has_two = (getattr(network.config, "type_vocab_size", None) or 0) > 1  # type: ignore[union-attr]
+    has_two = (getattr(network.config, "type_vocab_size", None) or 0) > 1
     return has_two and "token_type_ids" in inspect.signature(network.forward).parameters
 
 
@@ -190,10 +187,16 @@ def to_openvino(network: torch.nn.Module) -> Any:
     if takes_types(network):
         inputs += (torch.zeros_like(example),)
     was_training = network.training
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer's, on what transformers' masks do
-        model = openvino.convert_model(_Traced(network.eval()), example_input=inputs)
-    network.train(was_training)
+    said = logging.getLogger("transformers.modeling_utils")
+    level = said.level
+    said.setLevel(logging.ERROR)  # the tracer asks for every attribute, and one of them warns that it has no value
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the tracer's, on what transformers' masks do
+            model = openvino.convert_model(_Traced(network.eval()), example_input=inputs)
+    finally:
+        said.setLevel(level)
+        network.train(was_training)
     model.reshape({i: [-1, -1] for i in range(len(inputs))})
     return model
 
@@ -212,9 +215,7 @@ class _Traced(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
-    ) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor:
         return last_hidden_state(self.network, ids, mask, types)
 
 
@@ -245,10 +246,10 @@ def has_bfloat16(device: str = "cpu") -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _twin(network: torch.nn.Module) -> torch.nn.Module:
+def _twin(network: Any) -> torch.nn.Module:
     """The same network over the same weights, with the attention that transformers takes by default (the one that
     trains is set for training), so that neither mode nor casts reach the one that trains."""
-    config = type(network.config).from_dict(network.config.to_dict())  # type: ignore[union-attr]
+    config = type(network.config).from_dict(network.config.to_dict())
     with torch.device("meta"):
         twin = AutoModel.from_config(config)
     twin.load_state_dict(network.state_dict(), assign=True)

@@ -1,7 +1,7 @@
 """The Thinc model of the encoder: plan the windows, run them, pool wordpieces into tokens, and back."""
 
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, cast
 
 import numpy
 import torch
@@ -197,7 +197,9 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
             for d_array, token_rows, doc_plan in zip(d_arrays, plan.token_rows, plans):
                 lengths = torch.from_numpy(doc_plan.token_lengths).to(rows.device)
                 d_means = xp2torch(d_array, device=rows.device) / lengths.clamp(min=1)[:, None]
-                d_rows.index_add_(0, torch.from_numpy(token_rows).to(rows.device), d_means.repeat_interleave(lengths, 0))
+                d_rows.index_add_(
+                    0, torch.from_numpy(token_rows).to(rows.device), d_means.repeat_interleave(lengths, 0)
+                )
             backprop_rows(d_rows)
         return docs
 
@@ -251,7 +253,7 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
 
     rows (torch.Tensor): float32, (n_rows, width).
     """
-    datas = []
+    datas: List[TransformerData] = []
     for doc_plan, token_rows in zip(plan.docs, plan.token_rows):
         if len(token_rows):
             # A token's vector is the mean of its wordpieces', and zeros where it has none.
@@ -260,7 +262,7 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
             array = torch.nn.functional.embedding_bag(places, rows, torch.cumsum(lengths, 0) - lengths, mode="mean")
         else:
             array = rows.new_zeros((len(doc_plan.token_lengths), rows.shape[1]))
-        datas.append(encode_doc(torch2xp(array), model.id, doc_plan.n_unread, doc_plan.token_windows))
+        datas.append(encode_doc(cast(Floats2d, torch2xp(array)), model.id, doc_plan.n_unread, doc_plan.token_windows))
     return encode_docs(docs, datas)
 
 
@@ -321,10 +323,8 @@ def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch
     with shim.training() as encode:
         for ids, mask, kept, places in plan_passes(model, plan, numpy.arange(len(plan.work.keys))):
             budget -= ids.numel()
-            if budget >= 0:
-                hidden = encode(ids, mask)
-            else:
-                hidden = rerun_for_backward(encode, ids, mask, use_reentrant=False)
+            run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
+            hidden = run(ids, mask)
             rows[places] = hidden.detach().view(-1, width)[kept]
             outputs.append((hidden, kept, places))
 

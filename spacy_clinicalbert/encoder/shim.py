@@ -23,7 +23,6 @@ from .checkpoints import (
 )
 from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine, settle_in_fork
 
-
 INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")
 
 
@@ -90,7 +89,7 @@ class EncoderShim(Shim):
         self.forget()
 
     @property
-    def network(self) -> torch.nn.Module:
+    def network(self) -> Any:
         return self.checkpoint.network
 
     @property
@@ -222,7 +221,7 @@ class EncoderShim(Shim):
         return self
 
 
-def freeze_layers(network: torch.nn.Module, n_layers: int) -> None:
+def freeze_layers(network: Any, n_layers: int) -> None:
     """Keep the lowest layers of a network, and the embeddings under them, from training.
 
     n_layers (int): How many; 0 trains everything.

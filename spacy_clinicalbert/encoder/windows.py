@@ -5,6 +5,7 @@ window 0    [k k k k k c]             k: encoded and kept
 window 1            [c k k k k k]     c: encoded as context only
 """
 
+import itertools
 from functools import partial
 from typing import Callable, List, NamedTuple, Tuple
 
@@ -83,7 +84,7 @@ def _cut_by_borders(size: int, context: int, text: str, piece_starts: ndarray, p
     strengths[[0, n_pieces]] = Border.SECTION + 1
     heads = numpy.flatnonzero(strengths == Border.SECTION + 1).tolist()
     rows: List[Tuple[int, int, int, int]] = []
-    for head, end in zip(heads, heads[1:]):
+    for head, end in itertools.pairwise(heads):
         start = keep = head
         while keep < end:
             cut = end if end - start <= size else _find_cut(strengths, keep, start + size - context)

@@ -197,7 +197,9 @@ def test_read_brat_gives_entities_and_counts_what_it_cannot(tmp_path):
 def test_read_brat_splits_by_name(tmp_path):
     for i in range(30):
         write_brat(tmp_path / "a", f"n{i}", "No mention.", "")
-    parts = {split: {doc._.note_id for doc in docs(read_brat(tmp_path / "a", split))} for split in ("train", "dev", "test")}
+    parts = {
+        split: {doc._.note_id for doc in docs(read_brat(tmp_path / "a", split))} for split in ("train", "dev", "test")
+    }
     assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 30
     assert all(split_of(note_id) == split for split, ids in parts.items() for note_id in ids)
 

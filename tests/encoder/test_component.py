@@ -413,3 +413,24 @@ def test_logs_hold_no_note_text(toy, caplog):
     nlp = make_nlp(toy, HEADS)
     list(nlp.pipe(["secretword denies", ""]))
     assert "secretword" not in caplog.text
+
+
+@pytest.mark.parametrize("n_process", [1, 2])
+def test_doc_cleaner_takes_the_vectors_off(toy, n_process):
+    nlp = make_nlp(toy)
+    nlp.add_pipe("doc_cleaner")
+    docs = list(nlp.pipe([TEXT, "fever"], n_process=n_process, batch_size=1))
+    assert [doc._.trf_data for doc in docs] == [None, None]
+
+
+def test_memory_zone_holds_the_docs_of_a_stream(toy):
+    nlp = make_nlp(toy)
+    outside = nlp(TEXT)
+    for part in range(2):
+        with nlp.memory_zone():
+            texts = [f"Zone{part} word{i} denies pain." for i in range(50)]
+            docs = list(nlp.pipe(texts, batch_size=7))
+            assert [doc.text for doc in docs] == texts and hidden(docs[-1]).shape[1] == len(docs[-1])
+            del docs
+        assert "Zone0" not in nlp.vocab.strings
+    assert outside.text == TEXT and numpy.allclose(hidden(nlp(TEXT)), hidden(outside), atol=1e-6)
