@@ -1,7 +1,7 @@
 """Words a second of this project, in each engine and number format, and of its peers: the same weights, the same notes,
 alternating runs.
 
-    python -m benchmarks.throughput NOTES.jsonl ENCODER
+    python -m benchmarks.throughput run NOTES.jsonl ENCODER
 
 NOTES.jsonl holds MTSamples, one note a line with "text"; ENCODER is the folder of MiniLM-L6. A BERT-base with random
 weights is made beside it, for the time does not depend on them. The peers run in an environment of their own, which the
@@ -198,16 +198,19 @@ def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
 
 @app.command()
 def run(
-    notes: Path,
-    encoder: Path,
+    source: Path = typer.Argument(..., metavar="NOTES"),
+    encoder: Path = typer.Argument(...),
     repeats: int = 3,
     only: List[str] = typer.Option([], help="Only these of MiniLM-L6 and BERT-base"),
+    data: List[str] = typer.Option([], help="Only these sets of notes"),
 ) -> None:
     """Measure, and print the tables."""
     make_peers()
-    texts = [json.loads(line)["text"] for line in notes.read_text(encoding="utf8").splitlines()]
+    texts = [json.loads(line)["text"] for line in source.read_text(encoding="utf8").splitlines()]
     random.Random(0).shuffle(texts)
-    rows: List[Dict[str, Any]] = [machine()]
+    # What is not measured now stays as it was.
+    rows: List[Dict[str, Any]] = [row for row in read_rows() if only and row.get("size") not in (None, *only)]
+    rows.insert(0, machine())
     with tempfile.TemporaryDirectory() as folder:
         calibration = Path(folder) / "calibration.json"
         calibration.write_text(json.dumps(texts[-100:]), encoding="utf8")
@@ -216,10 +219,11 @@ def run(
             if only and size not in only:
                 continue
             datasets = make_datasets(texts[:-100], WORDS[size])
-            for name, data in datasets.items():
-                n_words = sum(len(text.split()) for text in data)
-                row = {"size": size, "data": name, "words": n_words, "oracle": duplicate_share(data)}
-                rows.append({**row, **describe_windows(path, data)})
+            datasets = {name: notes for name, notes in datasets.items() if not data or name in data}
+            for name, notes in datasets.items():
+                n_words = sum(len(note.split()) for note in notes)
+                row = {"size": size, "data": name, "words": n_words, "oracle": duplicate_share(notes)}
+                rows.append({**row, **describe_windows(path, notes)})
             for head in ("none", "ner"):
                 names = [
                     *OURS,
@@ -227,13 +231,13 @@ def run(
                     *(other for other in OTHERS if head == "ner" or other not in ("edsnlp", "huggingface")),
                 ]
                 systems = [System(name, path, head, calibration) for name in names]
-                for name, data in datasets.items():
+                for name, notes in datasets.items():
                     if head == "ner" and name != "MTSamples":
                         continue
                     for repeat in range(repeats + 1):
                         for system in systems:
                             result = {"size": size, "data": name, "head": head, "system": system.name, "repeat": repeat}
-                            result.update(system.run(data))
+                            result.update(system.run(notes))
                             if repeat:  # the first warms up
                                 rows.append(result)
                             print(size, head, name, system.name, round(result["seconds"], 2), file=sys.stderr)
@@ -255,10 +259,14 @@ def machine() -> Dict[str, Any]:
     }
 
 
+def read_rows() -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in ROWS.read_text(encoding="utf8").splitlines()] if ROWS.exists() else []
+
+
 @app.command()
 def report() -> None:
     """Print the tables of the last run as Markdown."""
-    rows = [json.loads(line) for line in ROWS.read_text(encoding="utf8").splitlines()]
+    rows = read_rows()
     about, data = rows[0], [row for row in rows if "oracle" in row]
     times = [row for row in rows if "seconds" in row]
     print(
@@ -282,14 +290,14 @@ def report() -> None:
         stock = statistics.median(speeds["spacy-transformers"])
         for system, values in speeds.items():
             median = statistics.median(values)
-            peak = max(row["peak_mib"] for row in chosen if row["system"] == system)
+            peak = max((row.get("peak_mib", 0) for row in chosen if row["system"] == system), default=0)
             share = ""
             for precision in ("bfloat16", "float32"):
                 if precision in system:
                     flops = 2 * facts["parameters"] * facts["wordpieces"] * median / facts["words"]
                     share = f"{flops / 1e9 / about['peak'][precision]:.0%}"
             print(
-                f"| {system} | {median:,.0f} ({min(values):,.0f} – {max(values):,.0f}) | {median / stock:.2f} | {share} | {peak} |"
+                f"| {system} | {median:,.0f} ({min(values):,.0f} – {max(values):,.0f}) | {median / stock:.2f} | {share} | {peak or ''} |"
             )
 
 

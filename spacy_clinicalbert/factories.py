@@ -9,7 +9,7 @@ from thinc.api import Config, Model
 
 CLINICALBERT_CONFIG = """
 [clinicalbert]
-max_batch_items = 4096
+max_batch_items = 2048
 max_update_items = 8192
 max_buffer_items = 65536
 max_cache_items = 65536
@@ -31,9 +31,9 @@ n_frozen_layers = 0
 attention_dropout = 0.0
 
 [clinicalbert.model.windows]
-@misc = "spacy-clinicalbert.strided_windows.v1"
-size = 128
-context = 16
+@misc = "spacy-clinicalbert.note_windows.v1"
+size = 158
+context = 8
 """
 
 

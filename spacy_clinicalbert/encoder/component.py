@@ -53,7 +53,7 @@ class ClinicalBert(Transformer):
         set_extra_annotations: Callable = null_annotation_setter,
         *,
         name: str = "clinicalbert",
-        max_batch_items: int = 4096,
+        max_batch_items: int = 2048,
         max_update_items: int = 8192,
         max_buffer_items: int = 65536,
         max_cache_items: int = 65536,

@@ -105,7 +105,7 @@ def Encoder(
         dims={"nO": None},
         attrs={
             "windows": windows,
-            "max_batch_items": 4096,
+            "max_batch_items": 2048,
             "max_update_items": 8192,
             "distinct": distinct,
             "replace_listener": replace_listener,

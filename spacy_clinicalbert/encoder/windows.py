@@ -53,7 +53,7 @@ def _cut_by_stride(size: int, context: int, text: str, piece_starts: ndarray, pi
     return Windows(start, end, numpy.append(start[:1], borders), numpy.append(borders, end[-1:]))
 
 
-def note_windows(size: int = 128, context: int = 16) -> Windower:
+def note_windows(size: int = 158, context: int = 8) -> Windower:
     """The registered function `spacy-clinicalbert.note_windows.v1`: windows that follow a note's own borders.
 
     A section's head opens a window; what the section holds is packed into it as far as it fits. A longer section is cut
