@@ -45,6 +45,7 @@ def clinicalbert(encoder: str, head: str, engine: str, precision: str, distinct:
     # Runs over the same notes must not find their vectors ready.
     config: Dict = {"max_cache_items": 0, "model": {"name": encoder, "engine": engine, "precision": precision}}
     config["model"]["distinct"] = distinct == "distinct"
+    config["model"]["windows"] = {"@misc": "spacy-clinicalbert.note_windows.v1", "size": 158, "context": 8}
     component = nlp.add_pipe("clinicalbert", config=config)
     if head == "ner":
         add_ner(nlp, {"@architectures": "spacy-clinicalbert.Listener.v1"})

@@ -176,9 +176,11 @@ def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
     import spacy
 
     from spacy_clinicalbert.encoder.model import make_plan, plan_docs, plan_passes
+    from spacy_clinicalbert.encoder.windows import note_windows
 
     nlp = spacy.blank("en")
     model = nlp.add_pipe("clinicalbert", config={"model": {"name": str(encoder), "engine": "torch"}}).model  # type: ignore[attr-defined]
+    model.attrs["windows"] = note_windows(158, 8)  # as benchmarks/systems.py
     nlp.initialize()
     plan = make_plan(plan_docs(model, [nlp.make_doc(text) for text in texts]), distinct=True)
     positions = padding = 0

@@ -37,6 +37,7 @@ def make_config(corpus: Path, encoder: Path, windows: str, seed: int, epochs: in
     config = Config().from_disk("configs/ner.cfg", interpolate=False)
     config["paths"].update(train=str(corpus / "train.spacy"), dev=str(corpus / "dev.spacy"), encoder=str(encoder))
     config["system"]["seed"] = seed
+    config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
     config["components"]["clinicalbert"]["model"]["windows"] = {
         "@misc": f"spacy-clinicalbert.{kind}_windows.v1",
         "size": int(size),

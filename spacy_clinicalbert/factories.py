@@ -28,12 +28,12 @@ engine = "auto"
 distinct = true
 lr_scale = 1.0
 n_frozen_layers = 0
-attention_dropout = 0.0
+attention_dropout = null
 
 [clinicalbert.model.windows]
-@misc = "spacy-clinicalbert.note_windows.v1"
-size = 158
-context = 8
+@misc = "spacy-clinicalbert.strided_windows.v1"
+size = 128
+context = 16
 """
 
 
