@@ -78,7 +78,6 @@ def spacy_transformers(encoder: str, head: str) -> Annotate:
 def spacy_curated_transformers(encoder: str, head: str) -> Annotate:
     import spacy
     from spacy.util import registry
-    from spacy_curated_transformers.models.architectures import build_bert_transformer_model_v1
     from transformers import AutoConfig
 
     shape = AutoConfig.from_pretrained(encoder)
@@ -100,7 +99,6 @@ def spacy_curated_transformers(encoder: str, head: str) -> Annotate:
     component.model.get_ref("transformer").init = registry.model_loaders.get(
         "spacy-curated-transformers.HFTransformerEncoderLoader.v1"
     )(name=encoder)
-    assert build_bert_transformer_model_v1
     if head == "ner":
         listener = {"@architectures": "spacy-curated-transformers.LastTransformerLayerListener.v1"}
         add_ner(nlp, {**listener, "width": shape.hidden_size, "pooling": {"@layers": "reduce_mean.v1"}})

@@ -175,7 +175,7 @@ def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
     """Shares of what the default settings encode: padding of positions, and distinct of wordpieces."""
     import spacy
 
-    from spacy_clinicalbert.encoder.model import make_plan, plan_docs, plan_passes
+    from spacy_clinicalbert.encoder.plan import make_plan, plan_docs, plan_passes
     from spacy_clinicalbert.encoder.windows import note_windows
 
     nlp = spacy.blank("en")

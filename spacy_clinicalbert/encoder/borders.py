@@ -30,7 +30,7 @@ class Borders(NamedTuple):
 
 # Of a line that has more than white space: whether an empty line or the text's start is before it, and its words.
 _LINE = re.compile(r"(?P<empty>(?:[^\S\n]*\n)*)[^\S\n]*(?P<words>\S)")
-# "HISTORY OF PRESENT ILLNESS:", "2. Past Medical History:", "Allergies -": up to eight words that begin a line, each
+# "HISTORY OF PRESENT ILLNESS:", "2. Past Medical History:", "Allergies:": up to eight words that begin a line, each
 # with a capital but for the small ones that titles have; or a line of capitals alone.
 _WORD = r"[A-Z][\w'’./&()-]*"
 _SMALL = r"(?:and|at|by|for|from|in|of|on|or|per|the|to|upon|with|&|/|-)"

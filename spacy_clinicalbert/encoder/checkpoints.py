@@ -83,7 +83,7 @@ def load_checkpoint(
         network, info = AutoModel.from_pretrained(
             source,
             config=config,
-            # On CPUs the fused kernels train at half to three quarters of the speed (torch 2.13, benchmarks/RESULTS.md).
+            # On CPUs torch's fused attention trains at 75 to 95 % of the speed (torch 2.13, benchmarks/RESULTS.md).
             attn_implementation="eager" if get_torch_default_device().type == "cpu" else None,
             output_loading_info=True,
             weights_only=True,

@@ -18,8 +18,9 @@ from thinc.types import Floats2d
 from .cache import WindowCache
 from .data import EncodedDoc, gradient_arrays, without_encoder
 from .listener import ClinicalBertListener
-from .model import DocPlan, plan_docs, predict_rows, publish, shim_of
-from .shim import EncoderShim
+from .model import predict_rows, publish
+from .plan import DocPlan, plan_docs
+from .shim import EncoderShim, shim_of
 
 logger = logging.getLogger(__name__)
 

@@ -39,9 +39,7 @@ class Engine(Protocol):
     name: str
     precision: str
 
-    def encode(
-        self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
-    ) -> torch.Tensor: ...  # pragma: no cover
+    def encode(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor: ...
 
 
 class TorchEngine:

@@ -1,12 +1,10 @@
-"""The Thinc model of the encoder: plan the windows, run them, pool wordpieces into tokens, and back."""
+"""The Thinc model of the encoder: run the planned windows, pool wordpieces into tokens, and back."""
 
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, cast
+from typing import Any, Callable, Dict, List, Optional, Tuple, cast
 
 import numpy
 import torch
-from numpy import ndarray
-from spacy.attrs import IS_SPACE
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
 from spacy_transformers.layers import TransformerListener, trfs2arrays
@@ -14,49 +12,14 @@ from thinc.api import Model, chain, torch2xp, xp2torch
 from thinc.types import Floats2d, Ragged
 from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
-from .alignment import align, token_offsets
-from .batches import Work, make_passes, make_work
 from .checkpoints import load_checkpoint
 from .data import doc_array, encode_doc, encode_docs, gradient_arrays
 from .listener import ClinicalBertListener
-from .shim import EncoderShim
-from .windows import Windower, Windows, check_windows
+from .plan import DocPlan, Plan, make_plan, plan_docs, plan_passes
+from .shim import EncoderShim, shim_of
+from .windows import Windower, check_windows
 
 InT = List[Doc]
-
-
-class DocPlan(NamedTuple):
-    """The wordpieces of one doc.
-
-    ids (ndarray): Their ids, (n_pieces,).
-    windows (Windows): Windows over them.
-    token_pieces (ndarray): Those of every token, one token's behind the other's.
-    token_lengths (ndarray): How many each token has, (n_tokens,).
-    token_windows (ndarray): The tokens whose vectors each window gives, first and behind the last, (n_windows, 2).
-    n_unread (int): Tokens, white space apart, that have none.
-    """
-
-    ids: ndarray
-    windows: Windows
-    token_pieces: ndarray
-    token_lengths: ndarray
-    token_windows: ndarray
-    n_unread: int
-
-
-class Plan(NamedTuple):
-    """What is to be computed for some docs.
-
-    docs (List[DocPlan]): Their wordpieces.
-    ids (ndarray): The wordpiece ids of all, one doc's behind the other's, (n_pieces,).
-    work (Work): Which windows to encode, and whose vectors each wordpiece gets.
-    token_rows (List[ndarray]): For each doc its `DocPlan.token_pieces`, as rows of the vectors.
-    """
-
-    docs: List[DocPlan]
-    ids: ndarray
-    work: Work
-    token_rows: List[ndarray]
 
 
 def Encoder(
@@ -86,7 +49,7 @@ def Encoder(
     lr_scale (float): Factor on the optimiser's learning rate for the encoder's weights.
     n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
     attention_dropout (Optional[float]): What share of the attention weights training drops. None: what the checkpoint
-        says, 0.1 for most; 0 trains a quarter faster on a CPU. Other dropout is as the checkpoint says.
+        says, 0.1 for most; 0 trains the network a third faster on a CPU. Other dropout is as the checkpoint says.
     RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token: `doc_data[i]` has
         `last_hidden_state` of shape (1, n_tokens, width). Empty docs publish `TransformerData.empty()`.
     """
@@ -158,20 +121,6 @@ def Tok2VecEncoder(
     return with_arrays(encoder, grad_factor)
 
 
-def shim_of(model: Model) -> EncoderShim:
-    """The shim of a model that `Encoder` made.
-
-    RAISES (ValueError): Another architecture made it.
-    """
-    for shim in model.shims:
-        if isinstance(shim, EncoderShim):
-            return shim
-    raise ValueError(
-        "This component wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a config that had the "
-        "factory transformer, delete its [components.*.model] block, or write one as configs/ner.cfg has it."
-    )
-
-
 def init(model: Model, X: Any = None, Y: Any = None) -> None:
     shim = shim_of(model)
     shim.initialize()
@@ -206,48 +155,6 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
     return publish(model, docs, plan, rows), backprop
 
 
-def plan_docs(model: Model, docs: InT) -> List[DocPlan]:
-    """Tokenise each text once, cut it into windows and align its wordpieces with its tokens."""
-    checkpoint, windower = shim_of(model).checkpoint, model.attrs["windows"]
-    texts = [doc.text for doc in docs]
-    encodings = checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
-    plans = []
-    for doc, text, encoding in zip(docs, texts, encodings):
-        starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
-        windows = windower(text, starts, ends)
-        check_windows(windows, len(starts), checkpoint.max_window)
-        token_starts, token_ends = token_offsets(doc)
-        token_pieces, token_lengths = align(token_starts, token_ends, starts, ends)
-        # A token belongs to the window that keeps its first wordpiece.
-        inner = numpy.searchsorted(token_starts, starts[windows.keep_start[1:]])
-        borders = numpy.concatenate([[0], inner, [len(doc)]]) if len(windows.start) else numpy.zeros(1, dtype="int64")
-        is_unread = (token_lengths == 0) & (doc.to_array(IS_SPACE) == 0)
-        plans.append(
-            DocPlan(
-                ids=numpy.array(encoding.ids, dtype="int64"),
-                windows=windows,
-                token_pieces=token_pieces,
-                token_lengths=token_lengths,
-                token_windows=numpy.stack([borders[:-1], borders[1:]], 1),
-                n_unread=int(is_unread.sum()),
-            )
-        )
-    return plans
-
-
-def make_plan(docs: List[DocPlan], distinct: bool) -> Plan:
-    """Put the docs of a batch together.
-
-    distinct (bool): Let one window stand for all that are equal to it.
-    """
-    ids = numpy.concatenate([doc.ids for doc in docs]) if docs else numpy.zeros(0, dtype="int64")
-    firsts = numpy.cumsum([0] + [len(doc.ids) for doc in docs])
-    windows = [Windows(*(array + first for array in doc.windows)) for doc, first in zip(docs, firsts)]
-    work = make_work(ids, Windows(*map(numpy.concatenate, zip(*windows))) if docs else Windows(*[ids] * 4), distinct)
-    token_rows = [work.rows[doc.token_pieces + first] for doc, first in zip(docs, firsts)]
-    return Plan(docs, ids, work, token_rows)
-
-
 def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTransformerBatch:
     """Pool the vectors of wordpieces into what the Docs get.
 
@@ -264,23 +171,6 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
             array = rows.new_zeros((len(doc_plan.token_lengths), rows.shape[1]))
         datas.append(encode_doc(cast(Floats2d, torch2xp(array)), model.id, doc_plan.n_unread, doc_plan.token_windows))
     return encode_docs(docs, datas)
-
-
-def plan_passes(model: Model, plan: Plan, numbers: ndarray) -> Iterator[Tuple[torch.Tensor, ...]]:
-    """YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass` over the numbered windows, on the network's device."""
-    shim = shim_of(model)
-    checkpoint = shim.checkpoint
-    passes = make_passes(
-        plan.ids,
-        plan.work,
-        numbers,
-        prefix=checkpoint.prefix,
-        suffix=checkpoint.suffix,
-        pad=checkpoint.tokenizer.pad_token_id or 0,
-        max_items=model.attrs["max_batch_items"],
-    )
-    for arrays in passes:
-        yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)
 
 
 def predict_rows(model: Model, docs: List[DocPlan]) -> Tuple[Plan, torch.Tensor]:

@@ -7,16 +7,17 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy
 import spacy
+import torch
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config, Model
 
 from ..corpora.jsonl import jsonl_records
 from .agreement import agreement
-from .batches import make_passes
 from .component import ClinicalBert
 from .engines import INSTALL_OPENVINO, Quantized, has_openvino, import_openvino, takes_types, to_openvino
-from .model import make_plan, plan_docs, shim_of
+from .plan import make_plan, plan_docs, plan_passes
+from .shim import shim_of
 
 # Positions of a calibration pass, and how many passes: enough for the ranges of activations to settle.
 PASS_ITEMS = 512
@@ -42,7 +43,7 @@ class Recipe(NamedTuple):
 RECIPES = (
     Recipe("all products"),
     Recipe("without the second of each feed-forward block", narrowing=False),
-    Recipe("and without the lowest and the highest layer", narrowing=False, first=6, last=6),
+    Recipe("nor of the lowest and the highest layer", narrowing=False, first=6, last=6),
 )
 
 
@@ -157,19 +158,17 @@ def _save(nlp: Language, encoders: Dict[str, ClinicalBert], target: Path) -> Non
 def _calibration_passes(model: Model, docs: List[Doc]) -> Iterator[List[numpy.ndarray]]:
     """YIELDS (List[ndarray]): The network's inputs, in the order of `to_openvino`, (n_windows, length) each."""
     shim = shim_of(model)
-    checkpoint = shim.checkpoint
     plan = make_plan(plan_docs(model, docs), distinct=True)
     numbers = numpy.random.default_rng(0).permutation(len(plan.work.keys))
     n_passes = 0
     # Shuffled and in small parts, so that what is taken has windows of all lengths.
     for part in numpy.array_split(numbers, max(1, len(numbers) // 32)):
-        specials = {"prefix": checkpoint.prefix, "suffix": checkpoint.suffix}
-        pad = checkpoint.tokenizer.pad_token_id or 0
-        for one in make_passes(plan.ids, plan.work, part, **specials, pad=pad, max_items=PASS_ITEMS):
+        for ids, mask, *_ in plan_passes(model, plan, part, PASS_ITEMS):
             if n_passes == MAX_PASSES:
                 return
             n_passes += 1
-            yield [one.ids, one.mask, *([numpy.zeros_like(one.ids)] if takes_types(shim.network) else [])]
+            inputs = [ids, mask, torch.zeros_like(ids)][: 3 if takes_types(shim.network) else 2]
+            yield [tensor.cpu().numpy() for tensor in inputs]
 
 
 def _kept_products(network: Any, recipe: Recipe) -> List[str]:

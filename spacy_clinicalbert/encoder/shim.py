@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterator, Optional, cast
 
 import srsly
 import torch
-from thinc.api import Optimizer, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import Model, Optimizer, get_torch_default_device, torch2xp, xp2torch
 from thinc.shims import Shim
 from thinc.types import FloatsXd
 
@@ -135,6 +135,8 @@ class EncoderShim(Shim):
         return any(weights.grad is not None for weights in self.network.parameters())
 
     def finish_update(self, optimizer: Optimizer) -> None:
+        if not self.has_gradient:
+            return
         for name, weights in self.network.named_parameters():
             if weights.grad is not None:
                 updated, _ = optimizer(
@@ -219,6 +221,20 @@ class EncoderShim(Shim):
             )
         self.quantized = Quantized(*(file.read_bytes() for file in files)) if there else None
         return self
+
+
+def shim_of(model: Model) -> EncoderShim:
+    """The shim of a model that `Encoder` made.
+
+    RAISES (ValueError): Another architecture made it.
+    """
+    for shim in model.shims:
+        if isinstance(shim, EncoderShim):
+            return shim
+    raise ValueError(
+        "This component wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a config that had the "
+        "factory transformer, delete its [components.*.model] block, or write one as configs/ner.cfg has it."
+    )
 
 
 def freeze_layers(network: Any, n_layers: int) -> None:

@@ -30,35 +30,25 @@ def test_find_borders_tells_sections_blocks_lines_and_sentences():
 
 
 @pytest.mark.parametrize(
-    "line",
+    "line, kind",
     [
-        "PLAN: rest",
-        "History of Present Illness:",
-        "3. ASSESSMENT AND PLAN:",
-        "Allergies: none",
-        "DISCHARGE MEDICATIONS",
-        "A. Findings: none",
+        ("PLAN: rest", Border.SECTION),
+        ("History of Present Illness:", Border.SECTION),
+        ("3. ASSESSMENT AND PLAN:", Border.SECTION),
+        ("Allergies: none", Border.SECTION),
+        ("DISCHARGE MEDICATIONS", Border.SECTION),
+        ("A. Findings: none", Border.SECTION),
+        ("The patient was told the following: rest", Border.BLOCK),
+        ("she said: rest", Border.BLOCK),
+        ("T: 98.6", Border.BLOCK),
+        ("WBC 12.1", Border.BLOCK),
+        ("Seen at 10:30 today", Border.BLOCK),
+        ("OK", Border.BLOCK),
     ],
 )
-def test_find_borders_takes_a_head_for_a_section(line):
-    starts, kinds = find_borders(f"x\n{line}\ny")
-    assert (starts[0], kinds[0]) == (2, Border.SECTION)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "The patient was told the following: rest",
-        "she said: rest",
-        "T: 98.6",
-        "WBC 12.1",
-        "Seen at 10:30 today",
-        "OK",
-    ],
-)
-def test_find_borders_takes_prose_and_values_for_lines(line):
+def test_find_borders_tells_heads_from_prose_and_values(line, kind):
     starts, kinds = find_borders(f"x\n\n{line}\ny")
-    assert (starts[0], kinds[0]) == (3, Border.BLOCK)
+    assert (starts[0], kinds[0]) == (3, kind)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n", "\r\n \t\n", "x", "." * 9])

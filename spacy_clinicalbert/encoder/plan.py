@@ -1,0 +1,114 @@
+"""What is to be computed for some Docs: their wordpieces, the windows over them, the passes over the windows."""
+
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+import numpy
+import torch
+from numpy import ndarray
+from spacy.attrs import IS_SPACE
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from .alignment import align, token_offsets
+from .batches import Work, make_passes, make_work
+from .shim import shim_of
+from .windows import Windows, check_windows
+
+
+class DocPlan(NamedTuple):
+    """The wordpieces of one doc.
+
+    ids (ndarray): Their ids, (n_pieces,).
+    windows (Windows): Windows over them.
+    token_pieces (ndarray): Those of every token, one token's behind the other's.
+    token_lengths (ndarray): How many each token has, (n_tokens,).
+    token_windows (ndarray): The tokens whose vectors each window gives, first and behind the last, (n_windows, 2).
+    n_unread (int): Tokens, white space apart, that have none.
+    """
+
+    ids: ndarray
+    windows: Windows
+    token_pieces: ndarray
+    token_lengths: ndarray
+    token_windows: ndarray
+    n_unread: int
+
+
+class Plan(NamedTuple):
+    """What is to be computed for some docs.
+
+    docs (List[DocPlan]): Their wordpieces.
+    ids (ndarray): The wordpiece ids of all, one doc's behind the other's, (n_pieces,).
+    work (Work): Which windows to encode, and whose vectors each wordpiece gets.
+    token_rows (List[ndarray]): For each doc its `DocPlan.token_pieces`, as rows of the vectors.
+    """
+
+    docs: List[DocPlan]
+    ids: ndarray
+    work: Work
+    token_rows: List[ndarray]
+
+
+def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
+    """Tokenise each text once, cut it into windows and align its wordpieces with its tokens."""
+    checkpoint, windower = shim_of(model).checkpoint, model.attrs["windows"]
+    texts = [doc.text for doc in docs]
+    encodings = checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    plans = []
+    for doc, text, encoding in zip(docs, texts, encodings):
+        starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
+        windows = windower(text, starts, ends)
+        check_windows(windows, len(starts), checkpoint.max_window)
+        token_starts, token_ends = token_offsets(doc)
+        token_pieces, token_lengths = align(token_starts, token_ends, starts, ends)
+        # A token belongs to the window that keeps its first wordpiece.
+        inner = numpy.searchsorted(token_starts, starts[windows.keep_start[1:]])
+        borders = numpy.concatenate([[0], inner, [len(doc)]]) if len(windows.start) else numpy.zeros(1, dtype="int64")
+        is_unread = (token_lengths == 0) & (doc.to_array(IS_SPACE) == 0)
+        plans.append(
+            DocPlan(
+                ids=numpy.array(encoding.ids, dtype="int64"),
+                windows=windows,
+                token_pieces=token_pieces,
+                token_lengths=token_lengths,
+                token_windows=numpy.stack([borders[:-1], borders[1:]], 1),
+                n_unread=int(is_unread.sum()),
+            )
+        )
+    return plans
+
+
+def make_plan(docs: List[DocPlan], distinct: bool) -> Plan:
+    """Put the docs of a batch together.
+
+    distinct (bool): Let one window stand for all that are equal to it.
+    """
+    ids = numpy.concatenate([doc.ids for doc in docs]) if docs else numpy.zeros(0, dtype="int64")
+    firsts = numpy.cumsum([0] + [len(doc.ids) for doc in docs])
+    windows = [Windows(*(array + first for array in doc.windows)) for doc, first in zip(docs, firsts)]
+    work = make_work(ids, Windows(*map(numpy.concatenate, zip(*windows))) if docs else Windows(*[ids] * 4), distinct)
+    token_rows = [work.rows[doc.token_pieces + first] for doc, first in zip(docs, firsts)]
+    return Plan(docs, ids, work, token_rows)
+
+
+def plan_passes(
+    model: Model, plan: Plan, numbers: ndarray, max_items: Optional[int] = None
+) -> Iterator[Tuple[torch.Tensor, ...]]:
+    """Build the forward passes for the numbered windows of a plan.
+
+    max_items (Optional[int]): The most positions of a pass; None takes the component's max_batch_items.
+    YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass`, on the network's device.
+    """
+    shim = shim_of(model)
+    checkpoint = shim.checkpoint
+    passes = make_passes(
+        plan.ids,
+        plan.work,
+        numbers,
+        prefix=checkpoint.prefix,
+        suffix=checkpoint.suffix,
+        pad=checkpoint.tokenizer.pad_token_id or 0,
+        max_items=max_items or model.attrs["max_batch_items"],
+    )
+    for arrays in passes:
+        yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)
