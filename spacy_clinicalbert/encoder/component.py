@@ -91,11 +91,15 @@ class ClinicalBert(Transformer):
         """
         install_extensions()
         buffer: List[Planned] = []
+        n_items = 0
         for docs in util.minibatch(stream, size=min(batch_size, MAX_TOKENISED)):
-            buffer.extend(self._or_apart(self._plan, list(docs)))
-            del docs
-            if sum(len(plan.ids) for _, plan in buffer) >= self.cfg["max_buffer_items"]:
+            planned = self._or_apart(self._plan, list(docs))
+            buffer.extend(planned)
+            n_items += sum(len(plan.ids) for _, plan in planned)
+            del docs, planned
+            if n_items >= self.cfg["max_buffer_items"]:
                 yield from self._flush(buffer)
+                n_items = 0
         yield from self._flush(buffer)
 
     def _flush(self, buffer: List["Planned"]) -> Iterator[Doc]:
