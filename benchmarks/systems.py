@@ -15,6 +15,7 @@ from typing import Callable, Dict, List
 
 Annotate = Callable[[List[str]], int]
 LABELS = ["DRUG", "PROBLEM", "PROCEDURE", "TEST"]
+WINDOWS = {"@misc": "spacy-clinicalbert.note_windows.v1", "size": 158, "context": 8}
 NER_MODEL = {
     "@architectures": "spacy.TransitionBasedParser.v2",
     "state_type": "ner",
@@ -42,10 +43,11 @@ def clinicalbert(encoder: str, head: str, engine: str, precision: str, distinct:
     import spacy
 
     nlp = spacy.blank("en")
-    # Runs over the same notes must not find their vectors ready.
-    config: Dict = {"max_cache_items": 0, "model": {"name": encoder, "engine": engine, "precision": precision}}
-    config["model"]["distinct"] = distinct == "distinct"
-    config["model"]["windows"] = {"@misc": "spacy-clinicalbert.note_windows.v1", "size": 158, "context": 8}
+    model = {"name": encoder, "engine": engine, "precision": precision, "windows": WINDOWS}
+    config: Dict = {"model": model}
+    if distinct == "all":
+        config["max_cache_items"] = 0
+        model["distinct"] = False
     component = nlp.add_pipe("clinicalbert", config=config)
     if head == "ner":
         add_ner(nlp, {"@architectures": "spacy-clinicalbert.Listener.v1"})
@@ -58,7 +60,12 @@ def clinicalbert(encoder: str, head: str, engine: str, precision: str, distinct:
         component.shim.quantized = quantize_network(component.model, [nlp.make_doc(text) for text in texts])
     used = component.shim.predictor
     assert (used.name, used.precision) == (engine, precision), (used.name, used.precision)
-    return annotate
+
+    def annotate_anew(texts: List[str]) -> int:
+        component.shim.cache.clear()  # the runs are over the same notes
+        return annotate(texts)
+
+    return annotate_anew
 
 
 def spacy_transformers(encoder: str, head: str) -> Annotate:

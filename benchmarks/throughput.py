@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
-import numpy
 import torch
 import typer
 from transformers import AutoTokenizer, BertConfig, BertModel
+
+from benchmarks import systems
 
 ROWS = Path("benchmarks/throughput.jsonl")
 PEERS = Path("build/peers")
@@ -37,8 +38,8 @@ OURS = (
 )
 NOT_DISTINCT = "clinicalbert:openvino:bfloat16:all"
 OTHERS = ("spacy-transformers", "spacy-curated-transformers", "edsnlp", "huggingface")
-# Words a run: enough for seconds, at the speed of the slowest.
-WORDS = {"MiniLM-L6": 16_000, "BERT-base": 3_000}
+# Words a run, of MTSamples and of the other sets: enough for seconds, at the speed of the slowest.
+WORDS = {"MiniLM-L6": (32_000, 16_000), "BERT-base": (4_000, 2_000)}
 app = typer.Typer(add_completion=False)
 
 
@@ -101,11 +102,12 @@ def take(notes: Sequence[str], n_words: int) -> List[str]:
     return taken
 
 
-def make_datasets(notes: List[str], n_words: int) -> Dict[str, List[str]]:
+def make_datasets(notes: List[str], size: str) -> Dict[str, List[str]]:
+    n_first, n_words = WORDS[size]
     short = [line for note in notes for line in note.split("\n") if 4 <= len(line.split()) <= 25]
     n_patients = max(2, n_words // 4_000)
     return {
-        "MTSamples": take(notes, n_words),
+        "MTSamples": take(notes, n_first),
         "longitudinal": make_longitudinal(notes[200:], n_patients),
         "short notes": take(short, n_words),
         "one long note": ["\n\n".join(take(notes[100:], n_words))],
@@ -172,29 +174,43 @@ def make_peers() -> None:
 
 
 def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
-    """Shares of what the default settings encode: padding of positions, and distinct of wordpieces."""
+    """What `nlp.pipe` encodes of some notes, with the settings of `benchmarks.systems`: shares of padding, and of
+    wordpieces that are not encoded, for they stood there before. The network itself is left out."""
     import spacy
 
-    from spacy_clinicalbert.encoder.plan import make_plan, plan_docs, plan_passes
-    from spacy_clinicalbert.encoder.windows import note_windows
+    from spacy_clinicalbert.encoder import model as module
 
     nlp = spacy.blank("en")
-    model = nlp.add_pipe("clinicalbert", config={"model": {"name": str(encoder), "engine": "torch"}}).model  # type: ignore[attr-defined]
-    model.attrs["windows"] = note_windows(158, 8)  # as benchmarks/systems.py
+    config = {"model": {"name": str(encoder), "engine": "torch", "windows": systems.WINDOWS}}
+    encode: Any = nlp.add_pipe("clinicalbert", config=config)
     nlp.initialize()
-    plan = make_plan(plan_docs(model, [nlp.make_doc(text) for text in texts]), distinct=True)
-    positions = padding = 0
-    for ids, mask, *_ in plan_passes(model, plan, numpy.arange(len(plan.work.keys))):
-        positions += ids.numel()
-        padding += int((mask == 0).sum())
-    n_pieces = len(plan.ids)
-    parameters = sum(weights.numel() for weights in model.shims[0].network.encoder.parameters() if weights.dim() == 2)
+    network = encode.shim.network
+    counts = {"positions": 0, "padding": 0, "encoded": 0}
+    right = module.plan_passes
+
+    def count(*args: Any, **kwargs: Any) -> Iterator:
+        for ids, mask, kept, rows in right(*args, **kwargs):
+            counts["positions"] += ids.numel()
+            counts["padding"] += int((mask == 0).sum())
+            counts["encoded"] += len(kept)
+            yield ids, mask, kept, rows
+
+    class Silent:
+        n_parallel = torch.get_num_threads()
+
+        def encode(self, passes: Any) -> Iterator[torch.Tensor]:
+            return (torch.zeros(*ids.shape, network.config.hidden_size) for ids, _ in passes)
+
+    encode.shim._predictor = Silent()
+    module.plan_passes = count  # type: ignore[assignment]
+    n_pieces = sum(len(plan.ids) for doc in nlp.pipe(texts) for plan in module.plan_docs(encode.model, [doc]))
+    module.plan_passes = right
     return {
         "wordpieces": n_pieces,
-        "padding": padding / positions,
-        "positions a wordpiece": positions / max(plan.work.n_rows, 1),
-        "captured": 1 - plan.work.n_rows / n_pieces,
-        "parameters": parameters,
+        "padding": counts["padding"] / counts["positions"],
+        "positions a wordpiece": counts["positions"] / counts["encoded"],
+        "captured": 1 - counts["encoded"] / n_pieces,
+        "parameters": sum(weights.numel() for weights in network.encoder.parameters() if weights.dim() == 2),
     }
 
 
@@ -220,7 +236,7 @@ def run(
         for size, path in encoders.items():
             if only and size not in only:
                 continue
-            datasets = make_datasets(texts[:-100], WORDS[size])
+            datasets = make_datasets(texts[:-100], size)
             datasets = {name: notes for name, notes in datasets.items() if not data or name in data}
             for name, notes in datasets.items():
                 n_words = sum(len(note.split()) for note in notes)
@@ -232,18 +248,18 @@ def run(
                     NOT_DISTINCT,
                     *(other for other in OTHERS if head == "ner" or other not in ("edsnlp", "huggingface")),
                 ]
-                systems = [System(name, path, head, calibration) for name in names]
+                running = [System(name, path, head, calibration) for name in names]
                 for name, notes in datasets.items():
                     if head == "ner" and name != "MTSamples":
                         continue
                     for repeat in range(repeats + 1):
-                        for system in systems:
+                        for system in running:
                             result = {"size": size, "data": name, "head": head, "system": system.name, "repeat": repeat}
                             result.update(system.run(notes))
                             if repeat:  # the first warms up
                                 rows.append(result)
                             print(size, head, name, system.name, round(result["seconds"], 2), file=sys.stderr)
-                for system in systems:
+                for system in running:
                     system.close()
                 ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
     report()

@@ -9,9 +9,9 @@ from thinc.api import Config, Model
 
 CLINICALBERT_CONFIG = """
 [clinicalbert]
-max_batch_items = 2048
+max_batch_items = 1024
 max_update_items = 8192
-max_buffer_items = 65536
+max_buffer_items = 32768
 max_cache_items = 65536
 
 [clinicalbert.set_extra_annotations]

@@ -66,12 +66,12 @@ def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
     return Work(list(keys), chosen, row_starts, rows, int(kept.sum()))
 
 
-def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
-    """Group windows, longest first, so that a group padded to its longest has at most max_items positions, and of
-    these at most a sixteenth of max_items in padding: a further pass costs about as much.
+def group_by_length(lengths: ndarray, max_items: int, max_padding: int) -> Iterator[ndarray]:
+    """Group windows, longest first, so that a group padded to its longest is bounded.
 
     lengths (ndarray): Positions of each window, (n_windows,).
     max_items (int): Positions a group, padding included. A window that is longer makes a group of its own.
+    max_padding (int): How many of them may be padding: as many as a further pass costs.
     YIELDS (ndarray): Numbers of windows; each window stands in exactly one group.
     """
     order = numpy.argsort(-lengths, kind="stable")
@@ -80,7 +80,7 @@ def group_by_length(lengths: ndarray, max_items: int) -> Iterator[ndarray]:
         longest = int(lengths[order[first]])
         last = first + max(1, max_items // longest)
         padding = numpy.cumsum(longest - lengths[order[first:last]])
-        last = first + int(numpy.searchsorted(padding, max_items // 16, side="right"))
+        last = first + int(numpy.searchsorted(padding, max_padding, side="right"))
         yield order[first:last]
         first = last
 
@@ -93,6 +93,7 @@ def make_passes(
     suffix: List[int],
     pad: int,
     max_items: int,
+    max_padding: int,
 ) -> Iterator[Pass]:
     """Build the forward passes for windows of a batch of texts.
 
@@ -102,10 +103,12 @@ def make_passes(
     prefix, suffix (List[int]): Special tokens around a window.
     pad (int): The id that fills up.
     max_items (int): The most positions of a pass, padding included.
+    max_padding (int): The most positions of a pass that are padding.
     YIELDS (Pass): Forward passes, longest windows first.
     """
     n_special = len(prefix) + len(suffix)
-    for group in group_by_length((work.windows.end - work.windows.start)[numbers] + n_special, max_items):
+    lengths = (work.windows.end - work.windows.start)[numbers] + n_special
+    for group in group_by_length(lengths, max_items, max_padding):
         chosen = numbers[group]
         start, end, keep_start, keep_end = (array[chosen, None] for array in work.windows)
         column = numpy.arange(int((end - start).max()) + n_special)[None]

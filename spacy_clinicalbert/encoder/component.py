@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
 
@@ -37,11 +38,12 @@ class ClinicalBert(Transformer):
     model (Model[List[Doc], FullTransformerBatch]): As `encoder.model.Encoder` makes it.
     set_extra_annotations (Callable): Called with the Docs and the batch after the vectors are set.
     name (str): The component's name in the pipeline.
-    max_batch_items (int): The most positions of a forward pass, padding and special tokens included.
+    max_batch_items (int): The most positions of a forward pass, padding and special tokens included. CPUs are fastest
+        with about a thousand, whose activations stay in their caches; a GPU wants many times that.
     max_update_items (int): The most positions of an update that keep their activations for the backward; what
         is beyond is computed twice. It bounds the memory of training.
-    max_buffer_items (int): `pipe` gathers Docs until they have this many wordpieces. Their vectors are held at once,
-        4 bytes times the encoder's width for each.
+    max_buffer_items (int): `pipe` gathers Docs until they have this many wordpieces. The vectors of two buffers are held at
+        once, 4 bytes times the encoder's width for each wordpiece.
     max_cache_items (int): The most wordpieces whose vectors are held for windows that come again in a later buffer
         or batch, at the same price; 0 holds none. To train heads on a frozen encoder, set it to the wordpieces of the
         corpus: from the second epoch on, the encoder has nothing to do.
@@ -54,9 +56,9 @@ class ClinicalBert(Transformer):
         set_extra_annotations: Callable = null_annotation_setter,
         *,
         name: str = "clinicalbert",
-        max_batch_items: int = 2048,
+        max_batch_items: int = 1024,
         max_update_items: int = 8192,
-        max_buffer_items: int = 65536,
+        max_buffer_items: int = 32768,
         max_cache_items: int = 65536,
     ):
         shim_of(model)
@@ -84,40 +86,54 @@ class ClinicalBert(Transformer):
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, in their order. They are buffered until they have max_buffer_items wordpieces, so
-        that windows of like length share a pass, and windows that are equal are encoded once.
+        that windows of like length share a pass, and windows that are equal are encoded once. While the components
+        behind this one work on a buffer, the next one is encoded in a thread.
 
         batch_size (int): The most Docs to tokenise at a time.
         YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
         """
         install_extensions()
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            before: Optional[Tuple[List[Planned], Future]] = None
+            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED)):
+                self._take_put_off_step()
+                vectors = thread.submit(predict_rows, self.model, [plan for _, plan in buffer])
+                if before is not None:
+                    yield from self._publish(*before)
+                before = buffer, vectors
+                del buffer, vectors
+            if before is not None:
+                yield from self._publish(*before)
+
+    def _buffers(self, stream: Iterable[Doc], batch_size: int) -> Iterator[List["Planned"]]:
         buffer: List[Planned] = []
         n_items = 0
-        for docs in util.minibatch(stream, size=min(batch_size, MAX_TOKENISED)):
+        for docs in util.minibatch(stream, size=batch_size):
             planned = self._or_apart(self._plan, list(docs))
             buffer.extend(planned)
             n_items += sum(len(plan.ids) for _, plan in planned)
             del docs, planned
             if n_items >= self.cfg["max_buffer_items"]:
-                yield from self._flush(buffer)
-                n_items = 0
-        yield from self._flush(buffer)
+                yield buffer
+                buffer, n_items = [], 0
+        if buffer:
+            yield buffer
 
-    def _flush(self, buffer: List["Planned"]) -> Iterator[Doc]:
-        docs = deque(self._or_apart(self._encode, buffer))
+    def _publish(self, buffer: List["Planned"], vectors: Future) -> Iterator[Doc]:
+        def encode(planned: List[Planned]) -> List[Doc]:
+            whole = planned is buffer
+            found = vectors.result() if whole else predict_rows(self.model, [plan for _, plan in planned])
+            docs = [doc for doc, _ in planned]
+            self.set_annotations(docs, publish(self.model, docs, *found))
+            return docs
+
+        docs = deque(self._or_apart(encode, buffer))
         buffer.clear()
         while docs:
             yield docs.popleft()  # behind the last component, nothing of it need be held
 
     def _plan(self, docs: List[Doc]) -> List["Planned"]:
         return list(zip(docs, plan_docs(self.model, docs)))
-
-    def _encode(self, planned: List["Planned"]) -> List[Doc]:
-        self._take_put_off_step()
-        docs = [doc for doc, _ in planned]
-        if docs:
-            plans = [plan for _, plan in planned]
-            self.set_annotations(docs, publish(self.model, docs, *predict_rows(self.model, plans)))
-        return docs
 
     def _or_apart(self, function: Callable[[List], List], items: List) -> List:
         """Call a function on Docs, or where that fails on each half of them, down to the one that it fails on."""

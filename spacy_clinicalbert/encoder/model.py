@@ -1,7 +1,8 @@
 """The Thinc model of the encoder: run the planned windows, pool wordpieces into tokens, and back."""
 
+from collections import deque
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Tuple, cast
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, cast
 
 import numpy
 import torch
@@ -14,6 +15,7 @@ from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .checkpoints import load_checkpoint
 from .data import doc_array, encode_doc, encode_docs, gradient_arrays
+from .engines import Inputs
 from .listener import ClinicalBertListener
 from .plan import DocPlan, Plan, make_plan, plan_docs, plan_passes
 from .shim import EncoderShim, shim_of
@@ -68,7 +70,7 @@ def Encoder(
         dims={"nO": None},
         attrs={
             "windows": windows,
-            "max_batch_items": 2048,
+            "max_batch_items": 1024,
             "max_update_items": 8192,
             "distinct": distinct,
             "replace_listener": replace_listener,
@@ -174,28 +176,39 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
 
 
 def predict_rows(model: Model, docs: List[DocPlan]) -> Tuple[Plan, torch.Tensor]:
-    """RETURNS (Tuple[Plan, torch.Tensor]): The plan, and its vectors, float32, (n_rows, width)."""
+    """Encode Docs that were planned. It may run in a thread of its own: one at a time has the engine and the cache.
+
+    RETURNS (Tuple[Plan, torch.Tensor]): The plan, and its vectors, float32, (n_rows, width).
+    """
     shim = shim_of(model)
-    shim.settle()
     plan = make_plan(docs, model.attrs["distinct"])
     work, cache = plan.work, shim.cache
     width = shim.checkpoint.width
     rows = torch.empty((work.n_rows, width), device=shim.device)
     slices = [slice(*ends) for ends in zip(work.row_starts.tolist(), [*work.row_starts[1:].tolist(), work.n_rows])]
     missed = []
-    for i, (key, part) in enumerate(zip(work.keys, slices)):
-        vectors = cache.get(key) if cache.max_pieces else None
-        if vectors is None:
-            missed.append(i)
-        else:
-            rows[part] = vectors
-    engine = shim.predictor if missed else None
-    for ids, mask, kept, places in plan_passes(model, plan, numpy.array(missed, dtype="int64")):
-        assert engine is not None
-        rows[places] = engine.encode(ids, mask).view(-1, width)[kept]
-    if cache.max_pieces:
-        for i in missed:
-            cache.put(work.keys[i], rows[slices[i]])
+    with shim.lock:
+        for i, (key, part) in enumerate(zip(work.keys, slices)):
+            vectors = cache.get(key) if cache.max_pieces else None
+            if vectors is None:
+                missed.append(i)
+            else:
+                rows[part] = vectors
+        if missed:
+            engine = shim.predictor
+            targets: Deque[Tuple[torch.Tensor, torch.Tensor]] = deque()
+
+            def inputs() -> Iterator[Inputs]:
+                for ids, mask, *target in plan_passes(model, plan, numpy.array(missed), n_parallel=engine.n_parallel):
+                    targets.append(tuple(target))
+                    yield ids, mask
+
+            for hidden in engine.encode(inputs()):
+                kept, places = targets.popleft()
+                rows[places] = hidden.view(-1, width)[kept]
+        if cache.max_pieces:
+            for i in missed:
+                cache.put(work.keys[i], rows[slices[i]])
     return plan, rows
 
 
@@ -211,7 +224,8 @@ def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch
     outputs = []
     budget = model.attrs["max_update_items"]
     with shim.training() as encode:
-        for ids, mask, kept, places in plan_passes(model, plan, numpy.arange(len(plan.work.keys))):
+        numbers = numpy.arange(len(plan.work.keys))
+        for ids, mask, kept, places in plan_passes(model, plan, numbers):
             budget -= ids.numel()
             run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
             hidden = run(ids, mask)

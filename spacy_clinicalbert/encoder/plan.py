@@ -14,6 +14,8 @@ from .batches import Work, make_passes, make_work
 from .shim import shim_of
 from .windows import Windows, check_windows
 
+MAX_PADDING = 32  # positions of a pass: about what a further pass costs
+
 
 class DocPlan(NamedTuple):
     """The wordpieces of one doc.
@@ -51,6 +53,7 @@ class Plan(NamedTuple):
 
 def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
     """Tokenise each text once, cut it into windows and align its wordpieces with its tokens."""
+    shim_of(model).settle()
     checkpoint, windower = shim_of(model).checkpoint, model.attrs["windows"]
     texts = [doc.text for doc in docs]
     encodings = checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
@@ -92,15 +95,23 @@ def make_plan(docs: List[DocPlan], distinct: bool) -> Plan:
 
 
 def plan_passes(
-    model: Model, plan: Plan, numbers: ndarray, max_items: Optional[int] = None
+    model: Model,
+    plan: Plan,
+    numbers: ndarray,
+    *,
+    n_parallel: int = 1,
+    max_items: Optional[int] = None,
 ) -> Iterator[Tuple[torch.Tensor, ...]]:
     """Build the forward passes for the numbered windows of a plan.
 
+    n_parallel (int): How many passes run at a time. A few windows are shared out evenly among them.
     max_items (Optional[int]): The most positions of a pass; None takes the component's max_batch_items.
     YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass`, on the network's device.
     """
     shim = shim_of(model)
     checkpoint = shim.checkpoint
+    n_special = len(checkpoint.prefix) + len(checkpoint.suffix)
+    n_positions = int((plan.work.windows.end - plan.work.windows.start + n_special)[numbers].sum())
     passes = make_passes(
         plan.ids,
         plan.work,
@@ -108,7 +119,8 @@ def plan_passes(
         prefix=checkpoint.prefix,
         suffix=checkpoint.suffix,
         pad=checkpoint.tokenizer.pad_token_id or 0,
-        max_items=max_items or model.attrs["max_batch_items"],
+        max_items=min(max_items or model.attrs["max_batch_items"], -(-n_positions // n_parallel)),
+        max_padding=MAX_PADDING,
     )
     for arrays in passes:
         yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)

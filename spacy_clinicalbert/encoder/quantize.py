@@ -163,7 +163,7 @@ def _calibration_passes(model: Model, docs: List[Doc]) -> Iterator[List[numpy.nd
     n_passes = 0
     # Shuffled and in small parts, so that what is taken has windows of all lengths.
     for part in numpy.array_split(numbers, max(1, len(numbers) // 32)):
-        for ids, mask, *_ in plan_passes(model, plan, part, PASS_ITEMS):
+        for ids, mask, *_ in plan_passes(model, plan, part, max_items=PASS_ITEMS):
             if n_passes == MAX_PASSES:
                 return
             n_passes += 1

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import os
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Optional, cast
@@ -21,6 +22,7 @@ from .checkpoints import (
     load_saved_checkpoint,
     save_checkpoint,
 )
+from .dropout import replace_dropout
 from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine, settle_in_fork
 
 INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")
@@ -62,8 +64,10 @@ class EncoderShim(Shim):
         self.quantized: Optional[Quantized] = None
         self._checkpoint: Optional[Checkpoint] = None
         self._predictor: Optional[Engine] = None
+        self._dense_gradient: Optional[torch.Tensor] = None
         self._has_trained = False
         self._process = os.getpid()
+        self.lock = threading.RLock()  # on engine, cache and weights: `pipe` predicts in a thread
 
     def initialize(self) -> None:
         """Load the pretrained checkpoint, unless there are weights already."""
@@ -82,9 +86,14 @@ class EncoderShim(Shim):
 
     @checkpoint.setter
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        checkpoint.network.to(get_torch_default_device())
-        freeze_layers(checkpoint.network, self.n_frozen_layers)
+        network = checkpoint.network
+        network.to(get_torch_default_device())
+        replace_dropout(network)
+        # A batch has few of the vocabulary's words: the gradient of the others is no array of zeros at each pass.
+        network.get_input_embeddings().sparse = True
+        freeze_layers(network, self.n_frozen_layers)
         self._checkpoint = checkpoint
+        self._dense_gradient = None
         self._has_trained = False
         self.forget()
 
@@ -106,9 +115,11 @@ class EncoderShim(Shim):
         return self._predictor
 
     def settle(self) -> None:
-        """Before a prediction: see that a forked process does not wait for threads that it does not have."""
+        """Before a prediction, in the thread that will use it: see that a forked process does not wait for threads of
+        its parent."""
         if self._process != os.getpid():
             self._process = os.getpid()
+            self.lock = threading.RLock()
             settle_in_fork()
 
     def forget(self) -> None:
@@ -137,12 +148,19 @@ class EncoderShim(Shim):
     def finish_update(self, optimizer: Optimizer) -> None:
         if not self.has_gradient:
             return
+        with self.lock:
+            self._step(optimizer)
+            self._has_trained = True
+            self.quantized = None  # made from the weights before
+            self.forget()
+
+    def _step(self, optimizer: Optimizer) -> None:
         for name, weights in self.network.named_parameters():
             if weights.grad is not None:
                 updated, _ = optimizer(
                     (self.id, name),
                     cast(FloatsXd, torch2xp(weights.data)),
-                    cast(FloatsXd, torch2xp(weights.grad)),
+                    cast(FloatsXd, torch2xp(self._densify(weights.grad))),
                     lr_scale=self.lr_scale,
                 )
                 # Thinc's Adam works in place. A new tensor around its array would hold the one before alive, and so
@@ -151,29 +169,48 @@ class EncoderShim(Shim):
                 if result.data_ptr() != weights.data_ptr():
                     weights.data.copy_(result)
                 weights.grad = None
-        self._has_trained = True
-        self.quantized = None  # made from the weights before
-        self.forget()
+
+    def _densify(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The optimiser wants the gradient of the embeddings whole; one array serves all steps."""
+        if not gradient.is_sparse:
+            return gradient
+        if self._dense_gradient is None:
+            self._dense_gradient = torch.empty(gradient.shape, device=gradient.device)
+        self._dense_gradient.zero_().add_(gradient)
+        return self._dense_gradient
 
     @contextlib.contextmanager
     def use_params(self, params: Dict) -> Iterator[None]:
         """Take the optimiser's averages for a while. (Thinc's own shim looks for keys that no optimiser makes.)"""
         named = dict(self.network.named_parameters())
-        averaged = {name: params[self.id, name] for name in named if (self.id, name) in params}
+        averaged = {
+            name: xp2torch(params[self.id, name], device=weights.device)
+            for name, weights in named.items()
+            if (self.id, name) in params
+        }
         kept = {name: named[name].data for name in averaged}
+        self._exchange(averaged)
         try:
-            for name, value in averaged.items():
-                named[name].data = xp2torch(value, device=kept[name].device)
-            self.forget()
             yield
         finally:
-            for name, value in kept.items():
-                named[name].data = value
+            self._exchange(kept)
+
+    def _exchange(self, values: Dict[str, Any]) -> None:
+        weights = dict(self.network.named_parameters())
+        with self.lock:
+            for name, value in values.items():
+                weights[name].data = value
             self.forget()
 
     def __getstate__(self) -> Dict[str, Any]:
         """For processes that are spawned: an engine is made anew in each."""
-        return {**self.__dict__, "_predictor": None, "cache": WindowCache(self.cache.max_pieces)}
+        state = {**self.__dict__, "_predictor": None, "_dense_gradient": None}
+        del state["lock"]
+        return {**state, "cache": WindowCache(self.cache.max_pieces)}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = threading.RLock()
 
     def copy(self) -> "EncoderShim":
         """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""

@@ -61,6 +61,26 @@ def test_update_without_finish_update_is_flushed_by_the_next(toy):
     assert encoder_weights(nlp).embeddings.LayerNorm.weight.grad is not None
 
 
+def test_gradients_of_several_updates_add_up_to_one_step(toy):
+    """As `spacy train` with accumulate_gradient = 2."""
+    nlp = make_nlp(toy, ("textcat",))
+    examples, weights = make_examples(nlp), encoder_weights(nlp).embeddings.LayerNorm.weight
+    gradients = []
+    for parts in ([examples[:2]], [examples[2:]], [examples[:2], examples[2:]]):
+        spacy.util.fix_random_seed(3)
+        encoder_weights(nlp).eval()
+        for module in encoder_weights(nlp).modules():
+            module.p = 0.0  # dropout would differ
+        for part in parts:
+            nlp.update(part, sgd=False)
+        before = weights.detach().clone()
+        nlp.get_pipe("encoder")._finish_pending()
+        gradients.append(weights.grad.clone())
+        nlp.get_pipe("encoder").finish_update(Adam(0.0, use_averages=False))
+        assert weights.equal(before) and weights.grad is None
+    assert torch.allclose(gradients[0] + gradients[1], gradients[2], atol=1e-6) and gradients[2].abs().max() > 0
+
+
 def test_gradient_of_an_annotated_batch_is_stepped_after_a_silent_one(toy):
     nlp = make_nlp(toy, ("textcat",))
     silent = [Example(nlp.make_doc(TEXT), nlp.make_doc(TEXT))]

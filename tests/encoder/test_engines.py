@@ -28,6 +28,11 @@ def encode(nlp, texts=TEXTS):
     return numpy.concatenate([hidden(doc)[0] for doc in nlp.pipe(texts) if len(doc)])
 
 
+def encode_one(engine, *inputs):
+    (vectors,) = (array.clone() for array in engine.encode([inputs]))
+    return vectors
+
+
 def cosines(one, other):
     norms = numpy.linalg.norm(one, axis=1) * numpy.linalg.norm(other, axis=1)
     return ((one * other).sum(1) / numpy.maximum(norms, 1e-9))[norms > 0]
@@ -42,11 +47,11 @@ def test_engines_give_the_networks_own_vectors(tmp_path, architecture, engine):
     with torch.no_grad():
         expected = last_hidden_state(network, ids, mask)
     for shape in ((3, 9), (2, 9), (1, 1)):
-        vectors = engine(network, "float32").encode(ids[: shape[0], : shape[1]], mask[: shape[0], : shape[1]])
+        vectors = encode_one(engine(network, "float32"), ids[: shape[0], : shape[1]], mask[: shape[0], : shape[1]])
         assert vectors.dtype == torch.float32 and vectors.shape == (*shape, expected.shape[2])
-    vectors = engine(network, "float32").encode(ids, mask)
+    vectors = encode_one(engine(network, "float32"), ids, mask)
     assert torch.allclose(vectors[mask > 0], expected[mask > 0], atol=1e-5)
-    rough = engine(network, "bfloat16").encode(ids, mask)
+    rough = encode_one(engine(network, "bfloat16"), ids, mask)
     assert torch.nn.functional.cosine_similarity(rough, expected, dim=2)[mask > 0].min() > 0.99
 
 
@@ -59,8 +64,22 @@ def test_engines_take_token_types(toy, engine):
     with torch.no_grad():
         expected = last_hidden_state(network, ids, mask, types)
     assert takes_types(network)
-    assert torch.allclose(made.encode(ids, mask, types), expected, atol=1e-5)
-    assert not torch.allclose(made.encode(ids, mask), expected, atol=1e-3)
+    assert torch.allclose(encode_one(made, ids, mask, types), expected, atol=1e-5)
+    assert not torch.allclose(encode_one(made, ids, mask), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("engine", [TorchEngine, pytest.param(OpenVinoEngine, marks=needs_openvino)])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_engines_give_the_passes_in_their_order(toy, engine, n_threads, monkeypatch):
+    """Also where several run at a time, and where the one who reads breaks off."""
+    monkeypatch.setattr(engines.torch, "get_num_threads", lambda: n_threads)
+    made = engine(AutoModel.from_pretrained(toy).eval(), "float32")
+    passes = [(torch.full((2, 3 + i % 4), 5 + i), torch.ones((2, 3 + i % 4), dtype=torch.int64)) for i in range(11)]
+    next(made.encode(passes))
+    together = [array.clone() for array in made.encode(iter(passes))]
+    assert len(together) == len(passes)
+    for array, inputs in zip(together, passes):
+        assert torch.allclose(array, encode_one(made, *inputs), atol=1e-6)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

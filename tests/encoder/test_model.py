@@ -2,6 +2,7 @@ import numpy
 import pytest
 import spacy
 import torch
+from thinc.api import Adam
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_clinicalbert.encoder.model import Encoder
@@ -96,10 +97,31 @@ def gradients(model, docs, d_arrays):
     batch, backprop = model.begin_update(docs)
     backprop(d_arrays)
     named = dict(model.shims[0].network.named_parameters())
-    found = {name: weights.grad.clone() for name, weights in named.items() if weights.grad is not None}
+    found = {name: weights.grad.to_dense().clone() for name, weights in named.items() if weights.grad is not None}
     for weights in named.values():
         weights.grad = None
     return [data.model_output.get("last_hidden_state") for data in batch.doc_data], found
+
+
+def test_gradient_of_the_embeddings_holds_the_words_of_the_batch_alone_and_steps_as_a_whole_one(toy):
+    stepped = []
+    for sparse in (True, False):
+        model = make_encoder(toy, size=20, context=4)
+        model.attrs["max_batch_items"] = 30
+        words = model.shims[0].network.embeddings.word_embeddings
+        assert words.sparse
+        words.sparse = sparse
+        optimizer = Adam(0.01, L2=0.1, L2_is_weight_decay=True, grad_clip=1.0)
+        for step in range(3):  # the second step has gradients of two batches
+            for text in ("chest pain, no fever", "History of cough. " * 9)[: 1 + step % 2]:
+                doc = spacy.blank("en").make_doc(text)
+                torch.manual_seed(step)
+                _, backprop = model.begin_update([doc])
+                backprop([numpy.linspace(-1, 1, 32 * len(doc), dtype="f").reshape(len(doc), 32) ** 3])
+            assert words.weight.grad.is_sparse == sparse
+            model.finish_update(optimizer)
+        stepped.append({name: weights.detach() for name, weights in model.shims[0].network.named_parameters()})
+    assert all(torch.allclose(stepped[0][name], stepped[1][name], atol=1e-6) for name in stepped[0])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -177,8 +199,6 @@ def test_unknown_precision_is_an_error(toy):
 
 
 def test_lr_scale_scales_the_step_of_the_encoder(toy):
-    from thinc.api import Adam
-
     moved = []
     for lr_scale in (1.0, 0.1):
         model = make_encoder(toy, lr_scale=lr_scale)
