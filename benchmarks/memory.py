@@ -5,10 +5,12 @@
 The notes are made up of words that no other note has, so that nothing which grows with the vocabulary can hide.
 """
 
+import ctypes
 import os
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Iterator, List
 
@@ -19,7 +21,7 @@ from spacy.training import Example
 from thinc.api import Adam
 
 app = typer.Typer(add_completion=False)
-PARTS = ("stream", "long-predict", "long-train")
+PARTS = ("stream", "weights", "long-predict", "long-train")
 
 
 def resident() -> float:
@@ -65,9 +67,23 @@ def stream(encoder: Path, n_notes: int = 10_000, n_words: int = 30) -> None:
             n = sum(1 for doc in nlp.pipe(part) if doc._.trf_data is not None)
         assert n == n_notes // 10
         readings.append(resident())
+    ctypes.CDLL(None).malloc_trim(0)  # what the C library holds of memory that was given back to it
+    shown = " ".join(f"{value:.0f}" for value in readings)
     print(
-        f"| {n_notes:,} notes of {n_words} new words, after each tenth | {' '.join(f'{value:.0f}' for value in readings)} |"
+        f"| {n_notes:,} notes of {n_words} new words, after each tenth; at last, trimmed | {shown}; {resident():.0f} |"
     )
+
+
+@app.command()
+def weights(encoder: Path) -> None:
+    """What a saved pipeline's weights take in prediction: memory of its own, and pages of their file."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_pipeline(encoder).to_disk(folder)
+        script = f"import spacy; spacy.load({folder!r})('No fever.'); print(open('/proc/self/status').read())"
+        done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    fields = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+    own, mapped = (int(fields[key].split()[0]) / 1024 for key in ("RssAnon", "RssFile"))
+    print(f"| a saved pipeline, loaded, one note: own memory, pages of files | {own:.0f} {mapped:.0f} |")
 
 
 @app.command()

@@ -31,9 +31,9 @@ n_frozen_layers = 0
 attention_dropout = null
 
 [clinicalbert.model.windows]
-@misc = "spacy-clinicalbert.strided_windows.v1"
-size = 128
-context = 16
+@misc = "spacy-clinicalbert.note_windows.v1"
+size = 158
+context = 8
 """
 
 

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 INSTALL_OPENVINO = "Install it with: pip install 'spacy-clinicalbert[openvino]'"
 
 
@@ -51,7 +52,7 @@ class TorchEngine:
     """PyTorch, on the network's device.
 
     network (torch.nn.Module): float32; it is not changed.
-    precision (str): "float32" or "bfloat16".
+    precision (str): "float32", "bfloat16" or "float16".
     """
 
     name = "torch"
@@ -60,12 +61,12 @@ class TorchEngine:
     def __init__(self, network: torch.nn.Module, precision: str):
         self.precision = precision
         self.network = _twin(network)
-        if precision == "bfloat16":
+        if precision in HALF:
             # What autocast would cast at each call is cast once here.
             for module in self.network.modules():
                 if isinstance(module, torch.nn.Linear):
-                    module.weight = _frozen(module.weight.bfloat16())
-                    module.bias = module.bias if module.bias is None else _frozen(module.bias.bfloat16())
+                    module.weight = _frozen(module.weight.to(HALF[precision]))
+                    module.bias = module.bias if module.bias is None else _frozen(module.bias.to(HALF[precision]))
 
     def encode(self, passes: Iterable[Inputs]) -> Iterator[torch.Tensor]:
         for inputs in passes:
@@ -158,7 +159,8 @@ def make_engine(network: torch.nn.Module, engine: str, precision: str, quantized
 
     engine (str): "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed.
     precision (str): "float32"; "bfloat16"; "int8", which wants a quantized network and OpenVINO, and is as "auto"
-        without them; or "auto": bfloat16 where the device multiplies matrices in it, else float32.
+        without them; or "auto": bfloat16 where the device multiplies matrices in it, else float16 on CUDA (both
+        not run on a GPU yet) and float32 on a CPU.
     quantized (Optional[Quantized]): What `python -m spacy clinicalbert quantize` has made.
     RAISES (ValueError): The engine that is asked for is not there.
     """
@@ -180,7 +182,7 @@ def make_engine(network: torch.nn.Module, engine: str, precision: str, quantized
         )
         precision = "auto"
     if precision == "auto":
-        precision = "bfloat16" if has_bfloat16(device) else "float32"
+        precision = "bfloat16" if has_bfloat16(device) else "float16" if device == "cuda" else "float32"
     logger.debug("The encoder predicts with %s in %s.", engine, precision)
     if engine == "openvino":
         return OpenVinoEngine(network, precision, quantized)
@@ -209,9 +211,11 @@ def takes_types(network: Any) -> bool:
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
-    """The context in which a float32 network computes in a number format, "auto" being the best of the device."""
-    enabled = precision == "bfloat16" or (precision in ("auto", "int8") and has_bfloat16(device))
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=enabled)
+    """The context in which a float32 network computes in a number format, "auto" being the best of the device to train in
+    (float16 would want its gradients scaled)."""
+    if precision in ("auto", "int8"):
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    return torch.autocast(device, dtype=HALF.get(precision, torch.bfloat16), enabled=precision in HALF)
 
 
 def to_openvino(network: torch.nn.Module) -> Any:

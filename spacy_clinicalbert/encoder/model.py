@@ -45,7 +45,7 @@ def Encoder(
     local_files_only (bool): Take the checkpoint from the hub's local cache, never from the network.
     lowercase (Optional[bool]): Whether the tokenizer lower-cases. None: as the checkpoint was trained.
     precision (str): "float32", "bfloat16", "int8" (of a pipeline that was quantized), or "auto": bfloat16 where the
-        processor multiplies in it, else float32.
+        processor multiplies in it, else float32; see `engines.make_engine`.
     engine (str): What predicts: "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed.
     distinct (bool): Encode windows that are equal once. In training too, where the network has no dropout.
     lr_scale (float): Factor on the optimiser's learning rate for the encoder's weights.

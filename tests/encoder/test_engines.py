@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -51,8 +52,10 @@ def test_engines_give_the_networks_own_vectors(tmp_path, architecture, engine):
         assert vectors.dtype == torch.float32 and vectors.shape == (*shape, expected.shape[2])
     vectors = encode_one(engine(network, "float32"), ids, mask)
     assert torch.allclose(vectors[mask > 0], expected[mask > 0], atol=1e-5)
-    rough = encode_one(engine(network, "bfloat16"), ids, mask)
-    assert torch.nn.functional.cosine_similarity(rough, expected, dim=2)[mask > 0].min() > 0.99
+    for half in ("bfloat16", "float16") if engine is TorchEngine else ("bfloat16",):
+        rough = encode_one(engine(network, half), ids, mask)
+        assert rough.dtype == torch.float32 and not torch.equal(rough, vectors)
+        assert torch.nn.functional.cosine_similarity(rough, expected, dim=2)[mask > 0].min() > 0.99
 
 
 @pytest.mark.parametrize("engine", [TorchEngine, pytest.param(OpenVinoEngine, marks=needs_openvino)])
@@ -221,6 +224,14 @@ assert not asked, asked
 def test_openvino_reports_nothing_over_the_network(toy):
     done = subprocess.run([sys.executable, "-c", OFFLINE, toy], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("bfloat16, chosen", [(True, "bfloat16"), (False, "float16")])
+def test_cuda_takes_the_half_format_that_it_has(monkeypatch, bfloat16, chosen):
+    monkeypatch.setattr(engines, "has_bfloat16", lambda device="cpu": bfloat16)
+    monkeypatch.setattr(engines, "TorchEngine", lambda network, precision: precision)
+    network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=torch.device("cuda"))]))
+    assert make_engine(network, "auto", "auto") == chosen
 
 
 def test_cuda_with_openvino_is_an_error(toy):
