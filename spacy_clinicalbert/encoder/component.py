@@ -4,7 +4,8 @@ import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
+from threading import Event
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
 
 from spacy import util
 from spacy.tokens import Doc
@@ -87,39 +88,52 @@ class ClinicalBert(Transformer):
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, in their order. They are buffered until they have max_buffer_items wordpieces, so
         that windows of like length share a pass, and windows that are equal are encoded once. While the components
-        behind this one work on a buffer, the next one is encoded in a thread.
+        behind this one work on a buffer, the next one is encoded in a thread: the first Doc comes out when two buffers have
+        gone in, and who calls the encoder in between waits for the buffer.
 
         batch_size (int): The most Docs to tokenise at a time.
-        YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
+        YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch. Where the
+            stream fails, its error is raised behind the Docs that came before.
         """
         install_extensions()
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            before: Optional[Tuple[List[Planned], Future]] = None
-            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED)):
+        thread, is_over = ThreadPoolExecutor(max_workers=1), Event()
+        waiting: Deque[Tuple[List[Planned], Future]] = deque()
+        errors: List[Exception] = []
+        try:
+            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED), errors):
                 self._take_put_off_step()
-                vectors = thread.submit(predict_rows, self.model, [plan for _, plan in buffer])
-                if before is not None:
-                    yield from self._publish(*before)
-                before = buffer, vectors
-                del buffer, vectors
-            if before is not None:
-                yield from self._publish(*before)
+                self.shim.make_predictor()
+                plans = [plan for _, plan in buffer]
+                waiting.append((buffer, thread.submit(predict_rows, self.model, plans, lambda: not is_over.is_set())))
+                del buffer, plans
+                if len(waiting) > 1:
+                    yield from _give_out(self._publish(*waiting.popleft()))
+            while waiting:
+                yield from _give_out(self._publish(*waiting.popleft()))
+            if errors:
+                raise errors[0]
+        finally:  # also where who reads breaks off
+            is_over.set()
+            thread.shutdown(wait=False, cancel_futures=True)
 
-    def _buffers(self, stream: Iterable[Doc], batch_size: int) -> Iterator[List["Planned"]]:
+    def _buffers(self, stream: Iterable[Doc], batch_size: int, errors: List[Exception]) -> Iterator[List["Planned"]]:
         buffer: List[Planned] = []
         n_items = 0
-        for docs in util.minibatch(stream, size=batch_size):
-            planned = self._or_apart(self._plan, list(docs))
-            buffer.extend(planned)
-            n_items += sum(len(plan.ids) for _, plan in planned)
-            del docs, planned
-            if n_items >= self.cfg["max_buffer_items"]:
-                yield buffer
-                buffer, n_items = [], 0
+        try:
+            for docs in util.minibatch(stream, size=batch_size):
+                planned = self._or_apart(self._plan, list(docs))
+                buffer.extend(planned)
+                n_items += sum(len(plan.ids) for _, plan in planned)
+                del docs, planned
+                if n_items >= self.cfg["max_buffer_items"]:
+                    yield buffer
+                    buffer, n_items = [], 0
+        except Exception as err:  # raised by `pipe` when it has given out what came before
+            errors.append(err)
         if buffer:
             yield buffer
 
-    def _publish(self, buffer: List["Planned"], vectors: Future) -> Iterator[Doc]:
+    def _publish(self, buffer: List["Planned"], vectors: Future) -> List[Doc]:
         def encode(planned: List[Planned]) -> List[Doc]:
             whole = planned is buffer
             found = vectors.result() if whole else predict_rows(self.model, [plan for _, plan in planned])
@@ -127,10 +141,7 @@ class ClinicalBert(Transformer):
             self.set_annotations(docs, publish(self.model, docs, *found))
             return docs
 
-        docs = deque(self._or_apart(encode, buffer))
-        buffer.clear()
-        while docs:
-            yield docs.popleft()  # behind the last component, nothing of it need be held
+        return self._or_apart(encode, buffer)
 
     def _plan(self, docs: List[Doc]) -> List["Planned"]:
         return list(zip(docs, plan_docs(self.model, docs)))
@@ -285,6 +296,12 @@ class ClinicalBert(Transformer):
         }
         util.from_disk(Path(path), deserialize, exclude)
         return self
+
+
+def _give_out(docs: List[Doc]) -> Iterator[Doc]:
+    docs.reverse()
+    while docs:
+        yield docs.pop()  # behind the last component, nothing of it need be held
 
 
 class PendingUpdate:

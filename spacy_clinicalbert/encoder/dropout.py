@@ -13,7 +13,7 @@ class Dropout(torch.nn.Dropout):
         n_dropped = round(self.p * _LEVELS)
         if not self.training or n_dropped in (0, _LEVELS) or x.device.type != "cpu":
             return super().forward(x)
-        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
         is_kept = bits.view(torch.int16)[: x.numel()].view(x.shape) >= n_dropped - _LEVELS // 2
         return x * is_kept * (_LEVELS / (_LEVELS - n_dropped))
 

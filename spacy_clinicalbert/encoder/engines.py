@@ -1,5 +1,6 @@
 """Wordpiece ids → vectors, in prediction: PyTorch everywhere, OpenVINO on CPUs, and the number formats of both."""
 
+import contextlib
 import importlib.util
 import inspect
 import logging
@@ -41,7 +42,9 @@ class Engine(Protocol):
 
     name: str
     precision: str
-    n_parallel: int
+
+    @property
+    def n_parallel(self) -> int: ...
 
     def encode(self, passes: Iterable[Inputs]) -> Iterator[torch.Tensor]:
         """YIELDS (torch.Tensor): For each pass its vectors, float32, (n_windows, length, width), to be read before the
@@ -76,8 +79,9 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """OpenVINO, on the CPU, with a pass on every thread: that is faster than all threads on one pass. The network is compiled at
-    the first pass, in the process that makes it: a compiled one does not outlive a fork.
+    """OpenVINO, on the CPU, with a pass on every thread: that is faster than all threads on one pass, and takes the
+    activations of so many passes. The network is compiled at the first pass, in the process that makes it: a compiled one
+    does not outlive a fork.
 
     network (torch.nn.Module): float32, on the CPU.
     precision (str): "float32", "bfloat16" or "int8".
@@ -106,20 +110,21 @@ class OpenVinoEngine:
         if self._process != os.getpid():
             self._compile()
         free: Deque[Any] = deque(self._requests)
-        running: Deque[Tuple[Any, List[Any]]] = deque()  # with their inputs, which they do not copy
+        running: Deque[Any] = deque()
         try:
             for inputs in passes:
                 if not free:
-                    yield _result(running[0][0])
-                    free.append(running.popleft()[0])
-                running.append((free.popleft(), self._arrays(*inputs)))
-                running[-1][0].start_async(running[-1][1], share_inputs=True)
+                    yield _result(running[0])
+                    free.append(running.popleft())
+                running.append(free.popleft())
+                running[-1].start_async(self._arrays(*inputs), share_inputs=True)
             while running:
-                yield _result(running[0][0])
+                yield _result(running[0])
                 running.popleft()
-        finally:
-            for request, _ in running:
-                request.wait()
+        finally:  # who reads has broken off, or a pass has failed: none may still run when the next ones come
+            for request in running:
+                with contextlib.suppress(RuntimeError):
+                    request.wait()
 
     def _arrays(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> List[Any]:
         inputs = [ids, mask]

@@ -175,9 +175,12 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
     return encode_docs(docs, datas)
 
 
-def predict_rows(model: Model, docs: List[DocPlan]) -> Tuple[Plan, torch.Tensor]:
+def predict_rows(
+    model: Model, docs: List[DocPlan], is_wanted: Callable[[], bool] = lambda: True
+) -> Tuple[Plan, torch.Tensor]:
     """Encode Docs that were planned. It may run in a thread of its own: one at a time has the engine and the cache.
 
+    is_wanted (Callable[[], bool]): Asked before each pass; if not, RuntimeError is raised.
     RETURNS (Tuple[Plan, torch.Tensor]): The plan, and its vectors, float32, (n_rows, width).
     """
     shim = shim_of(model)
@@ -196,10 +199,12 @@ def predict_rows(model: Model, docs: List[DocPlan]) -> Tuple[Plan, torch.Tensor]
                 rows[part] = vectors
         if missed:
             engine = shim.predictor
-            targets: Deque[Tuple[torch.Tensor, torch.Tensor]] = deque()
+            targets: Deque[Tuple[torch.Tensor, ...]] = deque()
 
             def inputs() -> Iterator[Inputs]:
                 for ids, mask, *target in plan_passes(model, plan, numpy.array(missed), n_parallel=engine.n_parallel):
+                    if not is_wanted():
+                        raise RuntimeError("Nobody reads these vectors any more.")
                     targets.append(tuple(target))
                     yield ids, mask
 
@@ -240,6 +245,7 @@ def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch
                 d_hidden = torch.zeros_like(hidden)
                 d_hidden.view(-1, width)[kept] = d_kept
                 hidden.backward(d_hidden)
+                shim.compact_gradient()
 
     return rows, backprop
 

@@ -14,7 +14,7 @@ from .batches import Work, make_passes, make_work
 from .shim import shim_of
 from .windows import Windows, check_windows
 
-MAX_PADDING = 32  # positions of a pass: about what a further pass costs
+MAX_PADDING = 1 / 32  # of a pass: a further one costs about as much
 
 
 class DocPlan(NamedTuple):
@@ -110,6 +110,7 @@ def plan_passes(
     """
     shim = shim_of(model)
     checkpoint = shim.checkpoint
+    max_items = max_items or model.attrs["max_batch_items"]
     n_special = len(checkpoint.prefix) + len(checkpoint.suffix)
     n_positions = int((plan.work.windows.end - plan.work.windows.start + n_special)[numbers].sum())
     passes = make_passes(
@@ -119,8 +120,8 @@ def plan_passes(
         prefix=checkpoint.prefix,
         suffix=checkpoint.suffix,
         pad=checkpoint.tokenizer.pad_token_id or 0,
-        max_items=min(max_items or model.attrs["max_batch_items"], -(-n_positions // n_parallel)),
-        max_padding=MAX_PADDING,
+        max_items=min(max_items, -(-n_positions // n_parallel)),
+        max_padding=int(MAX_PADDING * max_items),
     )
     for arrays in passes:
         yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)

@@ -67,7 +67,7 @@ class EncoderShim(Shim):
         self._dense_gradient: Optional[torch.Tensor] = None
         self._has_trained = False
         self._process = os.getpid()
-        self.lock = threading.RLock()  # on engine, cache and weights: `pipe` predicts in a thread
+        self._lock = threading.RLock()
 
     def initialize(self) -> None:
         """Load the pretrained checkpoint, unless there are weights already."""
@@ -86,15 +86,19 @@ class EncoderShim(Shim):
 
     @checkpoint.setter
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        network = checkpoint.network
-        network.to(get_torch_default_device())
-        replace_dropout(network)
-        # A batch has few of the vocabulary's words: the gradient of the others is no array of zeros at each pass.
-        network.get_input_embeddings().sparse = True
-        freeze_layers(network, self.n_frozen_layers)
-        self._checkpoint = checkpoint
+        with self.lock:
+            replace_dropout(checkpoint.network)
+            freeze_layers(checkpoint.network, self.n_frozen_layers)
+            self._checkpoint = checkpoint
+            self._has_trained = False
+            self.quantized = None
+            self._place(get_torch_default_device())
+
+    def _place(self, device: Any) -> None:
+        self.network.to(device)
+        # A batch has few of the vocabulary's words: on a CPU the gradient of the others is no array of zeros at each pass.
+        self.network.get_input_embeddings().sparse = self.device.type == "cpu"
         self._dense_gradient = None
-        self._has_trained = False
         self.forget()
 
     @property
@@ -114,12 +118,23 @@ class EncoderShim(Shim):
             self._predictor = make_engine(self.network, engine, self.precision, self.quantized)
         return self._predictor
 
+    def make_predictor(self) -> None:
+        """Make the predictor now, if there is none: before a thread needs it, for to convert a network touches it."""
+        with self.lock:
+            _ = self.predictor
+
+    @property
+    def lock(self) -> Any:
+        """Who uses or changes engine, cache or weights holds it, for `ClinicalBert.pipe` predicts in a thread."""
+        self.settle()
+        return self._lock
+
     def settle(self) -> None:
-        """Before a prediction, in the thread that will use it: see that a forked process does not wait for threads of
-        its parent."""
+        """In a process that was forked, do not wait for threads of its parent. Called before each use, and first in the
+        thread that the process has."""
         if self._process != os.getpid():
             self._process = os.getpid()
-            self.lock = threading.RLock()
+            self._lock = threading.RLock()
             settle_in_fork()
 
     def forget(self) -> None:
@@ -170,12 +185,18 @@ class EncoderShim(Shim):
                     weights.data.copy_(result)
                 weights.grad = None
 
+    def compact_gradient(self) -> None:
+        """Keep the gradient of the embeddings, which has rows of every pass, from outgrowing the embeddings."""
+        weights = self.network.get_input_embeddings().weight
+        if weights.grad is not None and weights.grad.is_sparse and weights.grad._nnz() > len(weights):
+            weights.grad = weights.grad.coalesce()
+
     def _densify(self, gradient: torch.Tensor) -> torch.Tensor:
         """The optimiser wants the gradient of the embeddings whole; one array serves all steps."""
         if not gradient.is_sparse:
             return gradient
         if self._dense_gradient is None:
-            self._dense_gradient = torch.empty(gradient.shape, device=gradient.device)
+            self._dense_gradient = torch.empty(gradient.shape, dtype=gradient.dtype, device=gradient.device)
         self._dense_gradient.zero_().add_(gradient)
         return self._dense_gradient
 
@@ -205,12 +226,12 @@ class EncoderShim(Shim):
     def __getstate__(self) -> Dict[str, Any]:
         """For processes that are spawned: an engine is made anew in each."""
         state = {**self.__dict__, "_predictor": None, "_dense_gradient": None}
-        del state["lock"]
+        del state["_lock"]
         return {**state, "cache": WindowCache(self.cache.max_pieces)}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
 
     def copy(self) -> "EncoderShim":
         """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""
@@ -223,7 +244,8 @@ class EncoderShim(Shim):
 
     def to_device(self, device_type: str, device_id: int) -> None:
         if self._checkpoint is not None:
-            self.network.to(f"cuda:{device_id}" if device_type == "gpu" else "cpu")
+            with self.lock:
+                self._place(f"cuda:{device_id}" if device_type == "gpu" else "cpu")
 
     def to_bytes(self) -> bytes:
         files = checkpoint_to_files(self.checkpoint) if self._checkpoint else {}
@@ -235,8 +257,9 @@ class EncoderShim(Shim):
         files = srsly.msgpack_loads(data)
         if files:
             quantized = [files.pop(name) for name in INT8_FILES if name in files]
-            self.checkpoint = checkpoint_from_files(files)
-            self.quantized = Quantized(*quantized) if quantized else None
+            with self.lock:
+                self.checkpoint = checkpoint_from_files(files)
+                self.quantized = Quantized(*quantized) if quantized else None
         return self
 
     def to_disk(self, path: Any) -> None:
@@ -248,7 +271,7 @@ class EncoderShim(Shim):
                 (Path(path) / name).write_bytes(data)
 
     def from_disk(self, path: Any) -> "EncoderShim":
-        self.checkpoint = load_saved_checkpoint(Path(path))
+        checkpoint = load_saved_checkpoint(Path(path))
         files = [Path(path) / name for name in INT8_FILES]
         there = [file for file in files if file.is_file()]
         if len(there) == 1:
@@ -256,7 +279,9 @@ class EncoderShim(Shim):
                 f"The saved encoder has '{there[0]}' without the other of {' and '.join(INT8_FILES)}. Copy the whole "
                 "pipeline folder again, or quantize it anew."
             )
-        self.quantized = Quantized(*(file.read_bytes() for file in files)) if there else None
+        with self.lock:
+            self.checkpoint = checkpoint
+            self.quantized = Quantized(*(file.read_bytes() for file in files)) if there else None
         return self
 
 

@@ -85,6 +85,16 @@ def test_engines_give_the_passes_in_their_order(toy, engine, n_threads, monkeypa
         assert torch.allclose(array, encode_one(made, *inputs), atol=1e-6)
 
 
+@pytest.mark.parametrize("engine", [TorchEngine, pytest.param(OpenVinoEngine, marks=needs_openvino)])
+def test_a_pass_that_fails_does_not_spoil_the_next(toy, engine, monkeypatch):
+    monkeypatch.setattr(engines.torch, "get_num_threads", lambda: 3)
+    made = engine(AutoModel.from_pretrained(toy).eval(), "float32")
+    right, too_long = (tuple(torch.ones(shape, dtype=torch.int64) for _ in range(2)) for shape in ((2, 300), (1, 600)))
+    with pytest.raises((RuntimeError, IndexError)):
+        list(made.encode([too_long, right, right, right]))
+    assert all(torch.isfinite(array).all() for array in made.encode([right] * 5))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_pipelines_agree_over_engines(toy, engine, precision):

@@ -1,5 +1,7 @@
 """What `ClinicalBert.pipe` does with a stream: its buffer, its cache, equal windows, Docs that fail."""
 
+import threading
+
 import numpy
 import pytest
 from spacy.tokens import Doc
@@ -48,10 +50,10 @@ def test_pipe_hands_a_failing_doc_alone_to_the_error_handler(toy, monkeypatch, s
     encoder, failed, right = nlp.get_pipe("encoder"), [], getattr(component, stage)
     n_pieces = len("bad")  # no other note here has as many
 
-    def fail(model, items):
+    def fail(model, items, *rest):
         if any((item.text == "bad") if isinstance(item, Doc) else (len(item.ids) == n_pieces) for item in items):
             raise RuntimeError("no memory")
-        return right(model, items)
+        return right(model, items, *rest)
 
     monkeypatch.setattr(component, stage, fail)
     with pytest.raises(RuntimeError, match="no memory"):
@@ -68,7 +70,7 @@ def test_pipe_buffers_documents_by_their_wordpieces(toy, monkeypatch, max_buffer
     encoder, buffers, right = nlp.get_pipe("encoder"), [], component.predict_rows
     encoder.cfg["max_buffer_items"] = max_buffer_items
     monkeypatch.setattr(component, "MAX_TOKENISED", 2)
-    monkeypatch.setattr(component, "predict_rows", lambda model, plans: buffers.append(plans) or right(model, plans))
+    monkeypatch.setattr(component, "predict_rows", lambda *args: buffers.append(args[1]) or right(*args))
     texts = [TEXT, "fever", "", TEXT * 9, "pain"] * 4
     assert [doc.text for doc in nlp.pipe(texts)] == texts
     sizes = [sum(len(plan.ids) for plan in plans) for plans in buffers]
@@ -76,24 +78,88 @@ def test_pipe_buffers_documents_by_their_wordpieces(toy, monkeypatch, max_buffer
     assert all(size >= max_buffer_items for size in sizes[:-1])
 
 
-def test_pipe_encodes_the_next_buffer_while_others_work_on_the_one_before(toy):
-    """Text, vectors and weights stay right if the encoder is used in between, and if the reader breaks off."""
+@pytest.fixture
+def small_buffers(toy, monkeypatch):
+    """A pipeline whose encoder takes two Docs a buffer and caches nothing, and ten texts."""
     nlp = make_nlp(toy)
-    encoder = nlp.get_pipe("encoder")
-    encoder.cfg["max_buffer_items"] = 8
-    texts = [f"{TEXT} {i}" for i in range(40)]
+    monkeypatch.setattr(component, "MAX_TOKENISED", 2)
+    nlp.get_pipe("encoder").cfg["max_buffer_items"] = 8
+    nlp.get_pipe("encoder").shim.cache.max_pieces = 0
+    return nlp, [f"{TEXT} {i}" for i in range(10)]
+
+
+class Gate:
+    """An engine that lets through only so many calls, each of which is a buffer here."""
+
+    def __init__(self, engine, n_open):
+        self.engine, self.n_parallel, self.n_open = engine, engine.n_parallel, n_open
+        self.n_calls, self.is_open, self.has_waited = 0, threading.Event(), threading.Event()
+
+    def encode(self, passes):
+        self.n_calls += 1
+        if self.n_calls > self.n_open:
+            self.has_waited.set()
+            assert self.is_open.wait(20)
+        return self.engine.encode(passes)
+
+
+def test_pipe_encodes_the_next_buffer_while_others_work_on_the_one_before(small_buffers):
+    nlp, texts = small_buffers
+    shim = nlp.get_pipe("encoder").shim
     expected = [hidden(nlp(text)) for text in texts]
-    encoder.shim.cache.clear()
+    shim._predictor = gate = Gate(shim.predictor, n_open=1)
+    docs = nlp.get_pipe("encoder").pipe(map(nlp.make_doc, texts))
+    found = [next(docs)]
+    assert gate.has_waited.wait(20) and gate.n_calls == 2  # though nobody has asked for a Doc of the second buffer
+    gate.is_open.set()
+    found.extend(docs)
+    assert [doc.text for doc in found] == texts
+    assert all(numpy.allclose(hidden(doc), array, atol=1e-5) for doc, array in zip(found, expected))
+
+
+def test_pipe_that_is_broken_off_ends_at_once(small_buffers):
+    nlp, texts = small_buffers
+    shim = nlp.get_pipe("encoder").shim
+    shim._predictor = gate = Gate(shim.predictor, n_open=1)
+    docs = nlp.get_pipe("encoder").pipe(map(nlp.make_doc, texts))
+    next(docs)
+    assert gate.has_waited.wait(20)
+    docs.close()  # would wait for ever if it waited for the second buffer
+    gate.is_open.set()
+    assert numpy.isfinite(hidden(nlp(TEXT))).all() and gate.n_calls == 3
+
+
+@pytest.mark.parametrize("change", ["step", "from_bytes"])
+def test_encoder_may_be_used_and_changed_while_it_pipes(small_buffers, change):
+    nlp, texts = small_buffers
+    encoder = nlp.get_pipe("encoder")
+    encoder.shim.cache.max_pieces = 10_000
+    trained = make_nlp(encoder.shim.network.config._name_or_path)
+    trained.update(make_examples(trained), sgd=Adam(0.05))
     for i, doc in enumerate(nlp.pipe(texts)):
-        assert doc.text == texts[i] and numpy.allclose(hidden(doc), expected[i], atol=1e-5)
-        assert numpy.allclose(hidden(nlp(texts[-1 - i])), expected[-1 - i], atol=1e-5)
-    for i, _ in enumerate(nlp.pipe(texts)):
-        nlp.update(make_examples(nlp), sgd=Adam(0.01))
-        if i == 12:
-            break
+        assert doc.text == texts[i]
+        nlp(f"{TEXT} {-i}")
+        if change == "step":
+            nlp.update(make_examples(nlp), sgd=Adam(0.01))
+        elif i == 4:
+            encoder.from_bytes(trained.get_pipe("encoder").to_bytes())
     found = [hidden(nlp(text)) for text in texts]
-    encoder.shim.cache.clear()  # nothing in it may come from the weights before the last step
+    encoder.shim.cache.clear()  # nothing in it may come from the weights before
     assert all(numpy.allclose(hidden(nlp(text)), array, atol=1e-6) for text, array in zip(texts, found))
+
+
+def test_pipe_gives_out_what_came_before_its_stream_failed(small_buffers):
+    nlp, texts = small_buffers
+
+    def stream():
+        yield from texts[:7]
+        raise OSError("disk gone")
+
+    found = []
+    with pytest.raises(OSError, match="disk gone"):
+        for doc in nlp.pipe(stream()):
+            found.append(doc.text)
+    assert found == texts[:6]  # the seventh had not been given to the encoder yet
 
 
 def test_pipe_encodes_equal_windows_once(toy):
