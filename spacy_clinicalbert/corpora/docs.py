@@ -85,10 +85,17 @@ class Report:
 def install_extensions() -> None:
     """Declare what `DocBin(store_user_data=True)` keeps of a note: `doc._.note_id`, `patient`, `questions`, `summary` and
     `meta`, as in the record, None where it has none, and `annotated`: component → the labels that it may learn from this
-    Doc. A component that is not in it may learn all; an empty list says that nothing was annotated for it."""
+    Doc. A component that is not in it may learn all; an empty tuple says that nothing was annotated for it."""
     for name in ("note_id", "patient", "questions", "summary", "meta", "annotated"):
         if not Doc.has_extension(name):
             Doc.set_extension(name, default=None)
+
+
+def _tuples(value: Any) -> Any:
+    """Tuples for lists, however deep: a .spacy file gives tuples back, so a Doc has them from the start."""
+    if isinstance(value, dict):
+        return {name: _tuples(each) for name, each in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def span_attributes(doc: Doc, group: str = GOLD) -> List[Dict[str, Any]]:
@@ -129,9 +136,9 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
         doc = nlp.make_doc(record["text"])
         doc._.note_id = record.get("id")
         for name in ("patient", "questions", "summary", "meta"):
-            setattr(doc._, name, record.get(name))
+            setattr(doc._, name, _tuples(record.get(name)))
         doc.cats = {label: float(value) for label, value in record.get("cats", {}).items() if value is not None}
-        doc._.annotated = _annotated(record, list(doc.cats))
+        doc._.annotated = _tuples(_annotated(record, list(doc.cats)))
         for reason, start, end in record.get("drops", []):
             report.entities += 1
             report.drop(reason, f"{where}, characters {start}-{end}")
@@ -236,7 +243,7 @@ def read_annotated(reader: Callable[[Language], Iterable[Example]], components: 
 
     def examples(nlp: Language) -> Iterator[Example]:
         for example in reader(nlp):
-            example.reference._.annotated = {**(example.reference._.annotated or {}), **components}
+            example.reference._.annotated = {**(example.reference._.annotated or {}), **_tuples(components)}
             yield example
 
     return examples

@@ -25,7 +25,7 @@ def uima_records(
         INCEpTION puts it.
     YIELDS (Record): One record a document, by its file's name; simple features are attributes of its entities. Annotations
         without a label are drops; those of other types are counted as unread.
-    RAISES (ValueError): A file is damaged, or does not fit the type system.
+    RAISES (ValueError): A file is damaged, or does not fit the type system. (dkpro-cassis' own errors can hold text.)
     RAISES (ImportError): dkpro-cassis is not installed.
     """
     try:
@@ -45,7 +45,7 @@ def uima_records(
                 with schema.open("rb") as stream:
                     loaded[schema] = cassis.load_typesystem(stream)
             cas = cassis.load_cas_from_xmi(file, typesystem=loaded[schema])
-        except Exception as error:  # of many kinds, and with text in some
+        except Exception as error:
             kind = type(error).__name__
             raise ValueError(f"'{file}' is not XMI of the type system '{schema}' ({kind} in dkpro-cassis).") from None
         yield _record(file, cas, types or {NAMED_ENTITY: "value"})
@@ -56,7 +56,9 @@ def _record(file: Path, cas: Any, types: Dict[str, str]) -> Record:
     for name in types:
         if not cas.typesystem.contains_type(name):
             raise ValueError(f"The type system of '{file}' has no type '{name}': set `types` to those that it has.")
-    for annotation in cas.select_all():
+    if len(cas.views) > 1:
+        record["unread"]["views beside the first"] += len(cas.views) - 1
+    for annotation in cas.select_all_annotations():
         name = annotation.type.name
         if name not in types:
             if not name.endswith(_FRAME):
