@@ -315,7 +315,7 @@ def write_xmi(folder, text=TEXT, begin=7, end=17):
     cas.sofa_string = text
     cas.add(kind(begin=begin, end=end, value="PROBLEM", negation="negated"))
     cas.add(kind(begin=0, end=6))
-    cas.add(other(begin=0, end=6))
+    cas.add(other(begin=begin, end=end))
     folder.mkdir(exist_ok=True)
     system.to_xml(folder / "TypeSystem.xml")
     cas.to_xmi(folder / "n1.xmi")
