@@ -23,17 +23,17 @@ def main(
     for corpus in sorted(set(BENCHMARKS) - set(opened)):
         raise typer.BadParameter(f"'{corpora}' has no '{corpus}': the file needs every benchmark")
     splits: Dict[str, Dict[str, List]] = {corpus: {"dev": [], "test": []} for corpus in BENCHMARKS}
-    fingerprints: Dict[str, List[str]] = {"dev": [], "test": []}
+    mtsamples_ids: Dict[str, Any] = {}
     held_out: List[Tuple[str, str]] = []
     for corpus in BENCHMARKS:
         for part, read in opened[corpus].items():
             for record in read():
+                if corpus == "mtsamples":
+                    mtsamples_ids[fingerprint(record["text"])] = record["id"]
                 split = record_split(corpus, part, record)
                 if split != "train":
                     splits[corpus][split] += record_ids(corpus, record)
                     held_out += [(corpus, record[name]) for name in ("text", "summary") if name in record]
-                    if corpus == "mtsamples":
-                        fingerprints[split].append(fingerprint(record["text"]))
     finder = HeldOut(text for _, text in held_out)
     copies: Dict[str, List] = defaultdict(list)
     counts: Dict[Tuple[str, str], int] = defaultdict(int)
@@ -50,7 +50,7 @@ def main(
         splits.setdefault(corpus, {"dev": [], "test": []})["copies"] = ids
     for lists in splits.values():
         lists.update({part: _shorten(sorted(set(ids), key=_key)) for part, ids in lists.items()})
-    data = {"corpora": splits, "mtsamples_fingerprints": {split: sorted(all_) for split, all_ in fingerprints.items()}}
+    data = {"corpora": splits, "mtsamples_ids": mtsamples_ids}
     target.write_text(_write(data), encoding="utf8")
     for (corpus, source), count in sorted(counts.items()):
         print(f"{corpus}: {count} training texts hold text held out of {source}")
@@ -85,14 +85,17 @@ def _shorten(ids: List[Any]) -> List[Any]:
     return short
 
 
-def _write(data: Dict[str, Any], depth: int = 1) -> str:
-    """JSON with a line for each list, for diffs that can be read."""
-    rows = [
-        f"{json.dumps(name)}: {_write(value, depth + 1) if isinstance(value, dict) else json.dumps(value, separators=(',', ':'))}"
-        for name, value in data.items()
-    ]
-    space = "\n" + " " * depth
-    return "{" + space + ("," + space).join(rows) + "\n" + " " * (depth - 1) + "}" + ("\n" if depth == 1 else "")
+def _write(data: Dict[str, Any]) -> str:
+    """JSON with a line for each corpus' part, for diffs that can be read."""
+    corpora = []
+    for corpus, parts in data["corpora"].items():
+        rows = ",\n".join(f"  {json.dumps(part)}: {_line(ids)}" for part, ids in parts.items())
+        corpora.append(f" {json.dumps(corpus)}: {{\n{rows}\n }}")
+    return '{"corpora": {\n' + ",\n".join(corpora) + '\n},\n"mtsamples_ids": ' + _line(data["mtsamples_ids"]) + "}\n"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 if __name__ == "__main__":

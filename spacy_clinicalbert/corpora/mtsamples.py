@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 from .docs import Reader, Record, make_reader, split_of
 from .files import FilePath, at, csv_rows, json_lines
 from .specialties import HEADINGS, categories_of
-from .splits import fingerprint, text_split
+from .splits import fingerprint, mtsamples_ids
 
 # What the site files notes under, where it names the kind of document and not a specialty.
 NOTE_TYPES: Dict[str, str] = {
@@ -29,8 +29,8 @@ def mtsamples_records(
 
     path (Union[str, Path]): The JSON lines, with "sample_id", "text" and "specialties", or a .csv with
         medical_specialty, sample_name and transcription.
-    split (Optional[str]): "train", "dev" or "test", by sample_id (see `split_of`), and for the CSV, which has no such id, by the
-        fingerprints of the held-out notes (see `splits.text_split`); None reads all.
+    split (Optional[str]): "train", "dev" or "test", by sample_id (see `split_of`); None reads all. The CSV has no such ids: its notes
+        are known by their text, and those that are not have an id made of it.
     labels (Dict[str, str]): Specialty as the site names it → category. Others are left out.
     kinds (Optional[Sequence[str]]): "type", "specialty" or both: the categories are then those of
         `specialties.HEADINGS`, and where a note has none of a kind they are missing instead of 0.
@@ -39,7 +39,7 @@ def mtsamples_records(
     """
     notes = _from_csv(path) if str(path).lower().endswith((".csv", ".csv.gz")) else _from_jsonl(path)
     for note in notes:
-        if split is None or note["split"] == split:
+        if split is None or split_of(note["id"]) == split:
             names = note["specialties"]
             if kinds is None:
                 cats = {label: float(name in names) for name, label in labels.items()}
@@ -55,7 +55,7 @@ def _from_jsonl(path: FilePath) -> Iterator[Dict[str, Any]]:
             raise ValueError(f"{at(path, number)} has no 'sample_id', 'text' or 'specialties'.")
         _check(names, at(path, number))
         note_id = row["sample_id"]
-        yield {"id": note_id, "text": row["text"], "specialties": names, "split": split_of(note_id)}
+        yield {"id": note_id, "text": row["text"], "specialties": names}
 
 
 def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
@@ -65,11 +65,11 @@ def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
         text, name = row["transcription"], row["medical_specialty"].strip()
         _check([name], at(path, number))
         key = fingerprint(text) if text.strip() else f"row-{number}"
-        note = notes.setdefault(key, {"id": key, "text": text, "specialties": []})
+        note_id = mtsamples_ids().get(key, f"kaggle-{key}")
+        note = notes.setdefault(key, {"id": note_id, "text": text, "specialties": []})
         if name not in note["specialties"]:
             note["specialties"].append(name)
-    for note in notes.values():
-        yield {**note, "split": text_split(note["text"])}
+    yield from notes.values()
 
 
 def _check(names: List[str], where: str) -> None:

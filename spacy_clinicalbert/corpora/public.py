@@ -12,6 +12,7 @@ from .files import FilePath, at, csv_rows, json_lines
 from .mtsamples import mtsamples_records
 from .negex import negex_records, sentence_split
 from .pubtator import pubtator_records
+from .splits import stays_out
 from .squad import squad_records
 from .tcga import tcga_records
 
@@ -66,6 +67,19 @@ def public_corpora(folder: FilePath) -> Dict[str, Parts]:
             if path.exists():
                 found.setdefault(corpus, {})[part] = partial(read, path)
     return found
+
+
+def training_records(folder: FilePath) -> Iterator[Tuple[str, Record]]:
+    """What all corpora together may be trained on, in pretraining for instance: no held-out text of any, and no copy of one.
+
+    folder (Union[str, Path]): Has a folder for each corpus.
+    YIELDS (Tuple[str, Record]): A corpus, and a record of it.
+    """
+    for corpus, parts in public_corpora(folder).items():
+        for read in parts.values():
+            for record in read():
+                if not any(stays_out(corpus, name) for name in record_ids(corpus, record)):
+                    yield corpus, record
 
 
 def record_split(corpus: str, part: str, record: Record) -> str:

@@ -14,6 +14,8 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Set
 
 from .docs import split_of
 
+# Split by the id itself; NegEx is split by sentence, which its ids do not give, and the others officially.
+HASHED = ("maccrobat2020", "mtsamples", "covid_qa", "tcga_tnm")
 # Of a held-out text, how much in how long pieces makes another text a copy. Below eight words clinical phrases repeat by themselves.
 PIECE_WORDS = 8
 MIN_SHARE = 0.5
@@ -45,9 +47,9 @@ def load_splits() -> Dict[str, Dict[str, FrozenSet[str]]]:
 
 
 @lru_cache
-def _fingerprints() -> Dict[str, str]:
-    prints = json.loads(_file().read_text(encoding="utf8"))["mtsamples_fingerprints"]
-    return {each: split for split, texts in prints.items() for each in texts}
+def mtsamples_ids() -> Dict[str, int]:
+    """RETURNS (Dict[str, int]): Fingerprint → sample_id of the notes of MTSamples, for copies of the corpus without these ids."""
+    return json.loads(_file().read_text(encoding="utf8"))["mtsamples_ids"]
 
 
 def _file() -> Any:
@@ -72,15 +74,6 @@ def note_split(corpus: str, note_id: object) -> str:
         if str(note_id) in parts[split]:
             return split
     return split_of(note_id) if corpus in HASHED else "train"
-
-
-# By the id itself; NegEx is split by sentence, which its ids do not give, and the others officially.
-HASHED = ("maccrobat2020", "mtsamples", "covid_qa", "tcga_tnm")
-
-
-def text_split(text: str) -> str:
-    """The split of a note of MTSamples from a source without its sample_id."""
-    return _fingerprints().get(fingerprint(text), "train")
 
 
 def stays_out(corpus: str, note_id: object) -> bool:

@@ -12,8 +12,9 @@ from spacy.tokens import DocBin
 from spacy.training.corpus import Corpus
 from typer.testing import CliRunner
 
-from spacy_clinicalbert.corpora.docs import Report, span_attributes, to_docs
+from spacy_clinicalbert.corpora.docs import Report, span_attributes, split_of, to_docs
 from spacy_clinicalbert.corpora.formats import FORMATS
+from spacy_clinicalbert.corpora.splits import fingerprint
 
 TEXT = "Denies chest pain. Given aspirin."
 ROOT = Path(__file__).parent.parent.parent
@@ -230,7 +231,20 @@ def test_mtsamples_reads_kaggles_table_and_misses_rare_headings(tmp_path):
     (one, two), _ = read("mtsamples", path, kinds=["type", "specialty"])
     assert one.cats["operative_report"] == one.cats["urology"] == 1.0 and one.cats["consult"] == 0.0
     assert two.cats == {} and two._.annotated["textcat_multilabel"] == ()
-    assert "letter" not in one.cats and one._.meta == {"specialties": ("Surgery", "Urology")}
+    assert (
+        two._.note_id.startswith("kaggle-")
+        and "letter" not in one.cats
+        and one._.meta == {"specialties": ("Surgery", "Urology")}
+    )
+
+
+def test_mtsamples_finds_the_ids_of_kaggles_notes_by_their_text(tmp_path, monkeypatch):
+    from spacy_clinicalbert.corpora import mtsamples
+
+    monkeypatch.setattr(mtsamples, "mtsamples_ids", lambda: {fingerprint(TEXT): 33})  # of the development set
+    path = write_csv(tmp_path / "a.csv", ["medical_specialty", "transcription"], ["Surgery", TEXT.upper()])
+    (doc,), _ = read("mtsamples", path, split="dev")
+    assert doc._.note_id == 33 and split_of(33) == "dev"
 
 
 def test_tcga_misses_unknown_fields(tmp_path):

@@ -1,21 +1,20 @@
 import json
-from pathlib import Path
 
 import pytest
 
 from spacy_clinicalbert.corpora.docs import split_of
+from spacy_clinicalbert.corpora.public import training_records
 from spacy_clinicalbert.corpora.specialties import HEADINGS, MIN_NOTES, categories_of
 from spacy_clinicalbert.corpora.splits import (
     HASHED,
     HeldOut,
     fingerprint,
     load_splits,
+    mtsamples_ids,
     note_split,
     stays_out,
-    text_split,
 )
 
-FILE = Path(__file__).parent.parent.parent / "assets" / "splits.json"
 SECTION = "The patient is a man of sixty years who had three days of cough, no fever, and some pain at night."
 
 
@@ -53,10 +52,9 @@ def test_note_split_and_stays_out():
 
 
 def test_texts_of_mtsamples_are_known_without_their_ids():
-    prints = json.loads(FILE.read_text(encoding="utf8"))["mtsamples_fingerprints"]
-    parts = load_splits()["mtsamples"]
-    assert {split: len(texts) for split, texts in prints.items()} == {split: len(parts[split]) for split in prints}
-    assert text_split("A note that is not there.") == "train"
+    ids = set(map(str, mtsamples_ids().values()))
+    assert len(ids) == len(mtsamples_ids()) == 2023
+    assert load_splits()["mtsamples"]["dev"] == {name for name in ids if split_of(name) == "dev"}
     assert fingerprint("No pain,\n fever") == fingerprint("no PAIN fever") != fingerprint("No pain")
 
 
@@ -81,3 +79,12 @@ def test_rare_headings_are_missing_and_not_negative():
     assert categories_of(("Letters", "Urology"), ("type",)) == {}  # a type, but a rare one
     assert categories_of(("Urology",), ("type",)) == {}  # none is given
     assert sum(categories_of(("Letters", "Office Notes"), ("type",)).values()) == 1
+
+
+def test_training_records_leave_held_out_notes_and_copies_out(tmp_path):
+    (tmp_path / "mtsamples").mkdir()
+    copy = int(next(iter(load_splits()["mtsamples"]["copies"])))
+    free = next(i for i in range(9999) if split_of(i) == "train" and not stays_out("mtsamples", i))
+    rows = [{"sample_id": i, "text": "Note.", "specialties": ["Surgery"]} for i in (copy, free, 33)]
+    (tmp_path / "mtsamples" / "mtsamples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [(corpus, record["id"]) for corpus, record in training_records(tmp_path)] == [("mtsamples", free)]
