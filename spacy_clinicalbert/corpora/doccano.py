@@ -26,9 +26,8 @@ def doccano_records(path: FilePath, categories: bool = False) -> Iterator[Record
         if not isinstance(row.get("text"), str):
             raise ValueError(f"{where} is not doccano's: it has no 'text'.")
         record: Record = {"id": row.get("id"), "patient": row.get("patient"), "text": row["text"]}
-        comments = row.get("Comments", row.get("comments")) or []
-        counts = {"relations": len(row.get("relations") or []), "comments": len(comments)}
-        record["unread"] = {kind: count for kind, count in counts.items() if count}
+        others = {"relations": row.get("relations"), "comments": row.get("Comments", row.get("comments"))}
+        record["unread"] = {kind: len(found) for kind, found in others.items() if found and isinstance(found, list)}
         if categories:
             given = _labels(row, path, number)
             record["cats"] = {label: float(label in given) for label in known} if given else {}

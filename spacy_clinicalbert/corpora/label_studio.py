@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from .docs import Reader, Record, check_span, make_reader
 from .files import FilePath, json_file
+from .jsonl import check_record
 
 _REGIONS = ("labels", "hypertextlabels")
 
@@ -25,24 +26,28 @@ def label_studio_records(path: FilePath, text: str = "text", choices: Optional[L
     tasks = json_file(path)
     if not isinstance(tasks, list):
         raise ValueError(f"Line 1 of '{path}' does not begin Label Studio's export: a list of tasks.")
-    # Whether the project marks spans: else its notes are not annotated for entities, which the tasks do not say.
-    marks = any(kind in _REGIONS for task in tasks for kind in _kinds(task))
+    marks = any(_marks(task) for task in tasks)
     for number, task in enumerate(tasks, start=1):
         where = f"Task {number} of '{path}'"
         try:
-            yield _record(task, text, choices, marks, where)
+            record = _record(task, text, choices, marks, where)
         except (KeyError, TypeError, AttributeError, IndexError):
             raise ValueError(f"{where} is not Label Studio's, or its data has no field '{text}'.") from None
+        check_record(record, where)
+        yield record
 
 
 def _annotations(task: Any) -> List[Any]:
     return task.get("annotations", task.get("completions", []))
 
 
-def _kinds(task: Any) -> List[str]:
-    if not isinstance(task, dict):
-        return []
-    return [result.get("type") for annotation in _annotations(task) for result in annotation.get("result", [])]
+def _marks(task: Any) -> bool:
+    """Whether a task has a marked span. If none of a project has, its notes are not annotated for entities, which the export does not
+    say."""
+    try:
+        return any(result["type"] in _REGIONS for annotation in _annotations(task) for result in annotation["result"])
+    except (KeyError, TypeError, AttributeError):
+        return False  # an error when the task is read
 
 
 def _record(task: Dict[str, Any], field: str, choices: Optional[List[str]], marks: bool, where: str) -> Record:

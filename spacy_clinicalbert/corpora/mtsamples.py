@@ -73,7 +73,7 @@ def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
 
 
 def _check(names: List[str], where: str) -> None:
-    if not set(names) <= set(HEADINGS):
+    if not all(isinstance(name, str) and name in HEADINGS for name in names):
         raise ValueError(f"{where} has a specialty that MTSamples does not have.")
 
 

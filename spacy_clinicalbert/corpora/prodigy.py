@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator
 
 from .docs import Reader, Record, check_span, make_reader
 from .files import FilePath, at, json_lines
+from .jsonl import check_record
 
 
 def prodigy_records(path: FilePath) -> Iterator[Record]:
@@ -18,11 +19,13 @@ def prodigy_records(path: FilePath) -> Iterator[Record]:
     """
     for number, row in json_lines(path):
         try:
-            yield _record(row, at(path, number))
+            record = _record(row, at(path, number))
         except (KeyError, TypeError, AttributeError):
             raise ValueError(
                 f"{at(path, number)} is not Prodigy's: a part of it is missing or of another type."
             ) from None
+        check_record(record, at(path, number))
+        yield record
 
 
 def _record(row: Dict[str, Any], where: str) -> Record:

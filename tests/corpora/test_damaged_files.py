@@ -144,3 +144,107 @@ def test_missing_library_is_an_error_that_says_what_to_install(form, library, tm
     monkeypatch.setitem(__import__("sys").modules, library, None)
     with pytest.raises(ImportError, match=r"pip install 'spacy-clinicalbert\[corpora\]'"):
         list(FORMATS[form](tmp_path))
+
+
+REGION = {"start": 7, "end": 17, "text": "chest pain"}
+RESULTS = [
+    {"id": "r", "type": "labels", "value": {**REGION, "labels": ["P"]}},
+    {"id": "r", "type": "choices", "from_name": "n", "value": {**REGION, "choices": ["x"]}},
+    {"id": "c", "type": "choices", "from_name": "k", "value": {"choices": ["c"]}},
+]
+ANSWER = {"text": "chest pain", "answer_start": 7}
+PARAGRAPH = {"context": "Denies chest pain.", "qas": [{"id": 1, "question": "Q", "answers": [ANSWER]}]}
+WHOLE = {
+    "jsonl": {
+        "id": "n",
+        "text": "Denies chest pain.",
+        "entities": [[7, 17, "P", {"negation": "x"}]],
+        "labels": ["P"],
+        "cats": {"a": 1},
+        "spans": {"s": [[0, 6, "H"]]},
+        "annotated": {"ner": ["P"]},
+        "questions": [{"id": 1}],
+        "meta": {"a": 1},
+    },
+    "prodigy": {
+        "text": "Denies chest pain.",
+        "spans": [{"start": 7, "end": 17, "label": "P"}],
+        "options": [{"id": "A"}],
+        "accept": ["A"],
+        "answer": "accept",
+        "meta": {"id": "n"},
+        "relations": [{}],
+    },
+    "doccano": {"id": 1, "text": "Denies chest pain.", "label": [[7, 17, "P"]], "Comments": ["c"], "relations": []},
+    "negex": {**NEGEX, "sentence": "Denies chest pain.", "start": 7, "end": 17},
+    "tcga": {"id": "i", "case": "c", "text": "Denies chest pain.", "T": "T2", "N": None, "M": "M0"},
+    "mtsamples": {"sample_id": 1, "text": "Denies chest pain.", "specialties": ["Surgery"]},
+    "squad": {"data": [{"title": "T", "paragraphs": [PARAGRAPH]}]},
+    "label_studio": [
+        {"id": 1, "data": {"text": "Denies chest pain."}, "annotations": [{"was_cancelled": False, "result": RESULTS}]}
+    ],
+}
+
+
+def with_another_type_somewhere(value):
+    """The same JSON value, again and again, each time with one part of it replaced."""
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            copy = value.copy()
+            for other in (None, 1, -1, 1.5, "x", [], {}, ["x"], {"x": 1}):
+                copy[key] = other
+                yield copy
+            for changed in with_another_type_somewhere(value[key]):
+                copy[key] = changed
+                yield copy
+            if isinstance(value, dict):
+                del copy[key]
+                yield copy
+
+
+@pytest.mark.parametrize("form", WHOLE)
+def test_json_of_another_shape_is_read_or_an_error_with_its_place(form, tmp_path):
+    nlp, path = spacy.blank("en"), tmp_path / ("a.json" if form in ("squad", "label_studio") else "a.jsonl")
+    outcomes = set()
+    for value in with_another_type_somewhere(WHOLE[form]):
+        path.write_text(json.dumps(value))
+        try:
+            list(to_docs(FORMATS[form](path), nlp, Report()))
+            outcomes.add("read")
+        except ValueError as error:
+            assert "chest" not in str(error)
+            outcomes.add("error")
+    assert outcomes == {"read", "error"}
+
+
+TEXTS = {
+    "pubtator": ("a.txt", "7|t|Fever.\n7|a|Chest pain.\n7\t0\t5\tFever\tDisease\tD1\n7\tCID\tD1\tD2\n"),
+    "conll": ("a.tsv", "Denies\tO\nchest\tB-P\npain\tI-P\n\nNone\tO\n"),
+    "brat": (
+        "n.ann",
+        "T1\tP 7 12;13 17\tchest pain\nE1\tP:T1 Where:T1\nA1\tNegated E1\nN1\tRef T1 U:1\tx\nR1\tX A:T1 B:T1\n",
+    ),
+    "i2b2_2010": ("n.con", 'c="chest pain" 1:1 1:2||t="problem"\n'),
+    "i2b2_xml": ("a.xml", XML.format('<P id="1" start="0" end="6" text="secret" a="b"/><Q met="met"/>')),
+    "mimic": ("a.csv", 'ROW_ID,SUBJECT_ID,CATEGORY,ISERROR,TEXT\n1,2,Nursing,,"Chest ""pain"",\nstable."\n'),
+}
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_text_that_is_cut_or_changed_anywhere_is_read_or_an_error_with_its_place(form, tmp_path):
+    nlp, (name, content) = spacy.blank("en"), TEXTS[form]
+    if name in ("n.ann", "n.con"):
+        (tmp_path / "n.txt").write_text("Denies chest pain.")
+    path = tmp_path if name in ("n.ann", "n.con") else tmp_path / name
+    changed = [content[:i] for i in range(len(content))]
+    changed += [content[:i] + new + content[i + 1 :] for i in range(len(content)) for new in ("", "9", "\t", "\n", '"')]
+    outcomes = set()
+    for each in changed:
+        (tmp_path / name).write_text(each, encoding="utf8")
+        try:
+            list(to_docs(FORMATS[form](path), nlp, Report()))
+            outcomes.add("read")
+        except ValueError as error:
+            assert "hest" not in str(error) and "secret" not in str(error)
+            outcomes.add("error")
+    assert outcomes == {"read", "error"}

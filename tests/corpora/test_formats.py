@@ -48,6 +48,12 @@ def test_every_format_has_a_registered_reader():
     assert names == {f"spacy-clinicalbert.{name}.v1" for name in [*FORMATS, "annotated"]}
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_reader_is_made_from_a_config(form, tmp_path):
+    config = {"corpus": {"@readers": f"spacy-clinicalbert.{form}.v1", "path": str(tmp_path / "a"), "strict": True}}
+    assert callable(spacy.registry.resolve(config)["corpus"])
+
+
 def test_jsonl_reads_all_of_a_record(tmp_path):
     row = {
         "id": "n1",
