@@ -27,7 +27,7 @@ def brat_records(
     path: FilePath, split: Optional[str] = None, labels: Optional[Dict[str, str]] = None
 ) -> Iterator[Record]:
     """Read the entities of a folder, with their attributes, those of an event being its trigger's. A concept that an entity is
-    normalised to is its attribute "concept".
+    normalised to is its attribute "concept". An attribute that is given several times is a list.
 
     path (Union[str, Path]): The folder. A text without a file of annotation is one that was not annotated.
     split (Optional[str]): "train", "dev" or "test", by the files' names (see `docs.split_of`); None reads all.
@@ -55,13 +55,13 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
     record.update(entities=[], drops=[], unread=Counter())
     if labels is not None:
         record["labels"] = sorted(set(labels.values()))
-    entities: Dict[str, Tuple[re.Match, str]] = {}
+    entities: List[Tuple[re.Match, str]] = []
     triggers: Dict[str, str] = {}
     attributes: List[Tuple[str, str, Any]] = []
     for number, line in enumerate(whole_text(path).split("\n"), start=1):
         line = line.rstrip("\r")
         if found := _ENTITY.fullmatch(line):
-            entities[found["id"]] = found, at(path, number)
+            entities.append((found, at(path, number)))
         elif found := _EVENT.fullmatch(line):
             triggers[found["id"]] = found["trigger"]
             record["unread"]["arguments of events"] += len(found["arguments"].split())
@@ -75,16 +75,16 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
             raise ValueError(
                 f"{at(path, number)} is not brat: no entity, relation, event, attribute, normalisation or note."
             )
-    of_entity: Dict[str, Dict[str, Any]] = {name: {} for name in entities}
+    of_entity: Dict[str, Dict[str, Any]] = {found["id"]: {} for found, _ in entities}
     for target, name, value in attributes:
-        target = triggers.get(target, target)
-        if target in of_entity:
-            of_entity[target][name] = value
+        own = of_entity.get(triggers.get(target, target))
+        if own is not None:
+            own[name] = [*(own[name] if isinstance(own[name], list) else [own[name]]), value] if name in own else value
         else:
             record["unread"]["attributes of what is no entity"] += 1
     record["unread"] += Counter()  # without the zeros
-    for name, (found, where) in entities.items():
-        _read_entity(record, found, of_entity[name], labels, where)
+    for found, where in entities:
+        _read_entity(record, found, of_entity[found["id"]], labels, where)
 
 
 def _read_entity(

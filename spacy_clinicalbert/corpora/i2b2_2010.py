@@ -3,7 +3,7 @@ other. A private corpus: the tests write files shaped like it."""
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from .docs import Reader, Record, make_reader, split_of
 from .files import FilePath, at, text_lines, whole_text
@@ -43,20 +43,24 @@ def i2b2_2010_records(path: FilePath, split: Optional[str] = None) -> Iterator[R
 def _read_concepts(record: Record, concepts: Path, assertions: Optional[Path]) -> None:
     record.update(entities=[], drops=[], labels=list(LABELS))
     words = _words(record["text"])
-    known = {}
-    if assertions is not None:
-        known = {(one["from"], one["to"], one["type"]): one for one, _ in _lines(assertions)}
+    known: Dict[Tuple[str, ...], str] = {}
+    places: Dict[Tuple[str, ...], Tuple[int, int]] = {}
+    for found, where in _lines(assertions) if assertions is not None else ():
+        key = (found["from"], found["to"], found["type"])
+        places[key] = _offsets(words, found, where)
+        if known.setdefault(key, found["assertion"]) != found["assertion"]:
+            record["drops"].append(["second assertions on one concept", *places[key]])
     for found, where in _lines(concepts):
         start, end = _offsets(words, found, where)
-        assertion = known.pop((found["from"], found["to"], found["type"]), None)
+        key = (found["from"], found["to"], found["type"])
+        assertion = known.get(key)
+        places.pop(key, None)
         # The challenge wrote mentions in lower case.
         if record["text"][start:end].lower().split() != found["mention"].lower().split():
             record["drops"].append(["entities whose text does not stand at their offsets", start, end])
         else:
-            attributes = {"assertion": assertion["assertion"]} if assertion and assertion["assertion"] else {}
-            record["entities"].append([start, end, found["type"], attributes])
-    for found in known.values():
-        start, end = _offsets(words, found, f"An assertion in '{assertions}'")
+            record["entities"].append([start, end, found["type"], {"assertion": assertion} if assertion else {}])
+    for start, end in places.values():
         record["drops"].append(["assertions on what is no concept", start, end])
 
 
@@ -78,7 +82,7 @@ def _words(text: str) -> List[List[Tuple[int, int]]]:
     return lines
 
 
-def _offsets(words: List[List[Tuple[int, int]]], found: Any, where: str) -> Tuple[int, int]:
+def _offsets(words: List[List[Tuple[int, int]]], found: re.Match, where: str) -> Tuple[int, int]:
     (line, word), (last_line, last_word) = (map(int, found[name].split(":")) for name in ("from", "to"))
     try:
         if not line or not last_line:

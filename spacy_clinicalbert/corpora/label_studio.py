@@ -61,13 +61,13 @@ def _record(task: Dict[str, Any], field: str, choices: Optional[List[str]], mark
         return record
     chosen = next((one for one in done if one.get("ground_truth")), done[-1])
     unread["further annotations of a note"] += len(done) - 1
-    regions: Dict[str, List[Any]] = {}
+    regions: List[Any] = []
     attributes: Dict[str, Dict[str, Any]] = {}
     cats = {choice: 0.0 for choice in choices or []}
     for result in chosen["result"]:
         kind, value = result["type"], result.get("value", {})
         if kind in _REGIONS:
-            regions[result["id"]] = [value["start"], value["end"], value[kind], value.get("text")]
+            regions.append((result["id"], value["start"], value["end"], value[kind], value.get("text")))
         elif kind == "choices" and "start" in value:
             taken = value["choices"]
             attributes.setdefault(result["id"], {})[result["from_name"]] = taken[0] if len(taken) == 1 else taken
@@ -78,7 +78,7 @@ def _record(task: Dict[str, Any], field: str, choices: Optional[List[str]], mark
     record["cats"] = cats
     if marks:
         record["entities"] = []
-    for name, (start, end, labels, mention) in regions.items():
+    for name, start, end, labels, mention in regions:
         check_span(note, start, end, where)
         for label in labels:
             if mention is not None and note[start:end].split() != mention.replace("\\n", "\n").split():

@@ -45,7 +45,10 @@ def mtsamples_records(
                 cats = {label: float(name in names) for name, label in labels.items()}
             else:
                 cats = categories_of(tuple(names), tuple(kinds))
-            yield {"id": note["id"], "text": note["text"], "cats": cats, "meta": {"specialties": names}}
+            record: Record = {"id": note["id"], "text": note["text"], "cats": cats, "meta": {"specialties": names}}
+            if note.get("repeats"):
+                record["unread"] = {"rows that repeat a note": note["repeats"]}
+            yield record
 
 
 def _from_jsonl(path: FilePath) -> Iterator[Dict[str, Any]]:
@@ -66,7 +69,8 @@ def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
         _check([name], at(path, number))
         key = fingerprint(text) if text.strip() else f"row-{number}"
         note_id = mtsamples_ids().get(key, f"kaggle-{key}")
-        note = notes.setdefault(key, {"id": note_id, "text": text, "specialties": []})
+        note = notes.setdefault(key, {"id": note_id, "text": text, "specialties": [], "repeats": -1})
+        note["repeats"] += 1
         if name not in note["specialties"]:
             note["specialties"].append(name)
     yield from notes.values()

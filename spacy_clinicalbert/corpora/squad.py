@@ -55,7 +55,9 @@ def _record(note_id: Any, paragraph: Any, where: str) -> Record:
             if text[start:end] != mention:
                 lost += 1
                 record["drops"].append(["answers whose text does not stand at their offsets", start, end])
-            elif [start, end] not in [span[:2] for span in found]:
+            elif [start, end] in [span[:2] for span in found]:
+                unread["answers that repeat one of the same question"] += 1
+            else:
                 found.append([start, end, ANSWER, {"question": question["id"]}])
         unread["plausible answers"] += len(question.get("plausible_answers", []))
         if found or not lost:

@@ -129,12 +129,12 @@ def test_brat_keeps_attributes_concepts_and_parts(tmp_path):
     (tmp_path / "n.txt").write_text("No left\nor right pain here.")
     (tmp_path / "n.ann").write_text(
         "T1\tSign 3 7;17 21\tleft pain\nT2\tSign 8 16;17 21\tor right pain\nE1\tSign:T2 Where:T1\n"
-        "A1\tPOLARITY E1 NEG\nA2\tSure T1\nA3\tSure R1\nN1\tReference T1 UMLS:C1\tpain\nR1\tX Arg1:T1 Arg2:T2\n"
+        "A1\tPOLARITY E1 NEG\nN2\tReference T1 UMLS:C2\tpain\nA2\tSure T1\nA3\tSure R1\nN1\tReference T1 UMLS:C1\tpain\nR1\tX Arg1:T1 Arg2:T2\n"
     )
     (doc,), report = read("brat", tmp_path)
     assert spans(doc) == [("left\nor right pain", "Sign"), ("or right pain", "Sign")]
     assert span_attributes(doc) == [
-        {"Sure": True, "concept": "UMLS:C1", "parts": [[3, 7], [17, 21]]},
+        {"Sure": True, "concept": ["UMLS:C2", "UMLS:C1"], "parts": [[3, 7], [17, 21]]},
         {"POLARITY": "NEG"},
     ]
     assert [ent.text for ent in doc.ents] == ["or right pain"]  # parts with white space between them are one
@@ -234,7 +234,8 @@ def test_mtsamples_reads_kaggles_table_and_misses_rare_headings(tmp_path):
         ["2", "", " Letters", "", "Dear A,", ""],
     ]
     path = write_csv(tmp_path / "mtsamples.csv", names, *rows)
-    (one, two), _ = read("mtsamples", path, kinds=["type", "specialty"])
+    (one, two), report = read("mtsamples", path, kinds=["type", "specialty"])
+    assert dict(report.unread) == {"rows that repeat a note": 1}
     assert one.cats["operative_report"] == one.cats["urology"] == 1.0 and one.cats["consult"] == 0.0
     assert two.cats == {} and two._.annotated["textcat_multilabel"] == ()
     assert (
@@ -242,6 +243,23 @@ def test_mtsamples_reads_kaggles_table_and_misses_rare_headings(tmp_path):
         and "letter" not in one.cats
         and one._.meta == {"specialties": ("Surgery", "Urology")}
     )
+
+
+def test_nothing_is_lost_where_ids_come_twice(tmp_path):
+    (tmp_path / "n.txt").write_text("pain")
+    (tmp_path / "n.ann").write_text("T1\tA 0 4\tpain\nT1\tB 0 4\tpain\n")
+    (doc,), _ = read("brat", tmp_path)
+    assert spans(doc) == [("pain", "A"), ("pain", "B")]
+    value = {"start": 7, "end": 17, "text": "chest pain"}
+    result = [{"id": "r", "type": "labels", "value": {**value, "labels": [label]}} for label in "AB"]
+    (tmp_path / "a.json").write_text(json.dumps([label_studio_task({"result": result})]))
+    (doc,), _ = read("label_studio", tmp_path / "a.json")
+    assert spans(doc) == [("chest pain", "A"), ("chest pain", "B")]
+    (tmp_path / "n.con").write_text('c="pain" 1:0 1:0||t="problem"\n')
+    (tmp_path / "n.ast").write_text("".join(f'c="pain" 1:0 1:0||t="problem"||a="{a}"\n' for a in ("absent", "present")))
+    (doc,), report = read("i2b2_2010", tmp_path)
+    assert span_attributes(doc) == [{"assertion": "absent"}]
+    assert dict(report.dropped) == {"second assertions on one concept": 1}
 
 
 def test_mtsamples_finds_the_ids_of_kaggles_notes_by_their_text(tmp_path, monkeypatch):
