@@ -3,26 +3,40 @@
 A record is the project's own form of an annotated note, one JSON object a line in a file, where all but
 `text` is optional:
 
-    {"id": "n1", "patient": "p1", "text": "...", "entities": [[start, end, label], ...], "cats": {"consult": 1.0}}
+    {"id": "n1", "patient": "p1", "text": "...",
+     "entities": [[start, end, label], ...], "cats": {"consult": 1.0}, "spans": {"sections": [[start, end, label], ...]}}
 
-A record without "entities" was not annotated for them; one with an empty list has none. A reader puts what it could not
-read of a note into "drops", [[reason, start, end], ...], to be counted.
+Offsets count characters. An entity or span can have attributes as a fourth value, {"negation": "negated"}; one of several
+parts is given by what covers it, with its parts as the attribute "parts", [[start, end], ...].
+
+A record without "entities" was not annotated for them; one with an empty list has none. "labels" lists what the annotators
+looked for, if that is not everything: of other labels nothing is known. A category that is not in "cats", or
+is null there, is not known either.
+
+Also read are "questions" [{"id", "question"}] about the text, its "summary", "meta" (whatever else is known of the note, a dict)
+and "annotated" (component → labels, see `install_extensions`). A reader puts what it could not read of a note into "drops",
+[[reason, start, end], ...], or, if that is the whole note, the reason into "drop"; kinds of annotation that have no place in a
+Doc are counted in "unread", {kind: count}. With "widen", spans take in the tokens that they cut.
 """
 
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, Iterator
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 from zlib import crc32
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import filter_spans
 
 logger = logging.getLogger(__name__)
 
 GOLD = "gold"  # the span group that readers put annotation into
+ATTRIBUTES = "attributes"  # in a span group's attrs: a dict for each of its spans
+# Heads that learn from entities and from categories, by the names that components have if nobody names them.
+ENTITY_HEADS = ("ner", "clinical_ner", "spancat")
+CATEGORY_HEADS = ("textcat", "textcat_multilabel", "clinical_note_classifier", "clinical_pathology")
 
 Record = Dict[str, Any]
 Reader = Callable[[Language], Iterator[Example]]
@@ -35,14 +49,20 @@ class Report:
     read (int): Notes in the file.
     kept (int): Notes that became Docs.
     entities (int): Entities in the file.
-    dropped (Counter): Reason → how many entities or notes are not in the Docs for it.
+    spans (int): Spans in the file that are not entities: answers, marked phrases, sections.
+    dropped (Counter): Reason → how many entities, spans or notes are not in the Docs for it.
+    mended (Counter): What was changed on the way → how often.
+    unread (Counter): Kind of annotation that has no place in a Doc, or that the settings leave out → how many.
     strict (bool): Raise at the first drop instead of counting it.
     """
 
     read: int = 0
     kept: int = 0
     entities: int = 0
+    spans: int = 0
     dropped: Counter = field(default_factory=Counter)
+    mended: Counter = field(default_factory=Counter)
+    unread: Counter = field(default_factory=Counter)
     strict: bool = False
 
     def drop(self, reason: str, where: str) -> None:
@@ -55,20 +75,50 @@ class Report:
         self.dropped[reason] += 1
 
     def __str__(self) -> str:
-        drops = "".join(f"; {reason}: {n}" for reason, n in sorted(self.dropped.items()))
-        return f"{self.read} notes read, {self.kept} kept; {self.entities} entities{drops or '; none dropped'}"
+        spans = f" and {self.spans} other spans" if self.spans else ""
+        drops = "".join(f"; {reason}: {n}" for reason, n in sorted(self.dropped.items())) or "; none dropped"
+        rest = "".join(f"; {what}: {n}" for what, n in sorted(self.mended.items()))
+        rest += "".join(f"; not read, {kind}: {n}" for kind, n in sorted(self.unread.items()))
+        return f"{self.read} notes read, {self.kept} kept; {self.entities} entities{spans}{drops}{rest}"
 
 
 def install_extensions() -> None:
-    """Declare `doc._.note_id` and `doc._.patient`, which `DocBin(store_user_data=True)` keeps."""
-    for name in ("note_id", "patient"):
+    """Declare what `DocBin(store_user_data=True)` keeps of a note: `doc._.note_id`, `patient`, `questions`, `summary` and
+    `meta`, as in the record, None where it has none, and `annotated`: component → the labels that it may learn from this
+    Doc. A component that is not in it may learn all; an empty tuple says that nothing was annotated for it."""
+    for name in ("note_id", "patient", "questions", "summary", "meta", "annotated"):
         if not Doc.has_extension(name):
             Doc.set_extension(name, default=None)
 
 
+def _tuples(value: Any) -> Any:
+    """Tuples for lists, however deep: a .spacy file gives tuples back, so a Doc has them from the start."""
+    if isinstance(value, dict):
+        return {name: _tuples(each) for name, each in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def span_attributes(doc: Doc, group: str = GOLD) -> List[Dict[str, Any]]:
+    """The attributes of a group's spans, in their order; an attribute that a span lacks is not known.
+
+    RETURNS (List[Dict[str, Any]]): One dict a span.
+    """
+    spans = doc.spans[group]
+    return spans.attrs.get(ATTRIBUTES) or [{} for _ in spans]
+
+
+def check_span(text: str, start: Any, end: Any, where: str) -> None:
+    """Raise ValueError if offsets cannot be those of a piece of the text: then the file is damaged, or annotates another text.
+
+    where (str): The place, for the error.
+    """
+    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start <= end <= len(text)):
+        raise ValueError(f"{where} has offsets that are not within the text ({len(text)} characters).")
+
+
 def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterator[Doc]:
-    """Make a Doc of each record: where it has entities, every one that falls on token borders in `doc.spans["gold"]`, those of
-    them that do not overlap a longer one in `doc.ents`, categories in `doc.cats`.
+    """Make a Doc of each record. `doc.spans["gold"]` has every entity that falls on token borders, with its attributes (see
+    `span_attributes`); `doc.ents` has those of them that are of one part and do not overlap a longer one.
 
     records (Iterable[Record]): The annotated notes; see the module's docstring.
     nlp (Language): Gives the tokenizer.
@@ -79,36 +129,82 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
     for number, record in enumerate(records):
         report.read += 1
         where = f"note {record.get('id', number)}"
-        if not record.get("text", "").strip():
-            report.drop("notes without text", where)
+        report.unread.update(record.get("unread", {}))
+        if "drop" in record or not record.get("text", "").strip():
+            report.drop(record.get("drop", "notes without text"), where)
             continue
         doc = nlp.make_doc(record["text"])
         doc._.note_id = record.get("id")
-        doc._.patient = record.get("patient")
-        doc.cats = {label: float(value) for label, value in record.get("cats", {}).items()}
-        spans = []
+        for name in ("patient", "questions", "summary", "meta"):
+            setattr(doc._, name, _tuples(record.get(name)))
+        doc.cats = {label: float(value) for label, value in record.get("cats", {}).items() if value is not None}
+        doc._.annotated = _tuples(_annotated(record, list(doc.cats)))
         for reason, start, end in record.get("drops", []):
             report.entities += 1
             report.drop(reason, f"{where}, characters {start}-{end}")
-        for start, end, label in record.get("entities", []):
-            report.entities += 1
-            span = doc.char_span(start, end, label=label)
-            if span is None:
-                report.drop("entities that do not fall on token borders", f"{where}, characters {start}-{end}")
-            else:
-                spans.append(span)
+        groups = {name: _read_spans(doc, rows, record, report, where) for name, rows in record.get("spans", {}).items()}
+        report.spans += sum(map(len, record.get("spans", {}).values()))
         if "entities" in record:  # else they are missing, which is not the same as none
-            doc.spans[GOLD] = spans
-            ents = filter_spans(spans)
-            doc.set_ents(ents)
-            for span in spans:
-                if not any(span is ent for ent in ents):
-                    report.drop(
-                        "entities that overlap a longer one, in doc.spans['gold'] only",
-                        f"{where}, characters {span.start_char}-{span.end_char}",
-                    )
+            report.entities += len(record["entities"])
+            entities = _read_spans(doc, record["entities"], record, report, where)
+            _set_ents(doc, entities, report, where)
+            groups[GOLD] = entities + groups.get(GOLD, [])
+        for name, spans in groups.items():
+            # Beside the spans and not on them: spaCy keys what a span holds by its offsets, without its label.
+            attrs = {ATTRIBUTES: [attributes for _, attributes in spans]} if any(dict_ for _, dict_ in spans) else {}
+            doc.spans[name] = SpanGroup(doc, name=name, spans=[span for span, _ in spans], attrs=attrs)
         report.kept += 1
         yield doc
+
+
+def _read_spans(doc: Doc, rows: List[Any], record: Record, report: Report, where: str) -> List[Any]:
+    """The spans that fall on token borders, each with its attributes."""
+    spans = []
+    for start, end, label, *attributes in rows:
+        place = f"{where}, characters {start}-{end}"
+        check_span(doc.text, start, end, place)
+        piece = doc.text[start:end]
+        left, right = len(piece) - len(piece.lstrip()), len(piece) - len(piece.rstrip())
+        if not piece.strip():
+            report.drop("spans of no text", place)
+            continue
+        if left or right:
+            report.mended["white space at the ends of a span, left off"] += 1
+        span = doc.char_span(start + left, end - right, label=label)
+        if span is None and record.get("widen"):
+            report.mended["spans widened to token borders"] += 1
+            span = doc.char_span(start + left, end - right, label=label, alignment_mode="expand")
+        if span is None:
+            report.drop("entities that do not fall on token borders", place)
+        else:
+            spans.append((span, dict(attributes[0]) if attributes else {}))
+    return spans
+
+
+def _set_ents(doc: Doc, entities: List[Any], report: Report, where: str) -> None:
+    whole: List[Span] = []
+    for span, attributes in entities:
+        if "parts" in attributes:
+            place = f"{where}, characters {span.start_char}-{span.end_char}"
+            report.drop("entities of several parts, in doc.spans['gold'] only", place)
+        else:
+            whole.append(span)
+    ents = filter_spans(whole)
+    doc.set_ents(ents)
+    kept = {id(span) for span in ents}
+    for span in whole:
+        if id(span) not in kept:
+            place = f"{where}, characters {span.start_char}-{span.end_char}"
+            report.drop("entities that overlap a longer one, in doc.spans['gold'] only", place)
+
+
+def _annotated(record: Record, cats: List[str]) -> Dict[str, List[str]]:
+    labels: Optional[List[str]] = record.get("labels") if "entities" in record else []
+    heads = ENTITY_HEADS[:2] if record.get("spans") and "entities" not in record else ENTITY_HEADS
+    annotated = {} if labels is None else {head: list(labels) for head in heads}
+    annotated.update({head: cats for head in CATEGORY_HEADS})
+    annotated.update(record.get("annotated") or {})
+    return annotated
 
 
 def split_of(note_id: object) -> str:
@@ -131,5 +227,23 @@ def make_reader(read: Callable[[], Iterable[Record]], strict: bool) -> Reader:
         for doc in to_docs(read(), nlp, report):
             yield Example(nlp.make_doc(doc.text), doc)
         logger.info("%s", report)
+
+    return examples
+
+
+def read_annotated(reader: Callable[[Language], Iterable[Example]], components: Dict[str, List[str]]) -> Reader:
+    """The registered reader `spacy-clinicalbert.annotated.v1`: another reader's Examples, with `doc._.annotated` set for
+    components that have names of their own.
+
+    reader (Callable[[Language], Iterable[Example]]): The other reader, `spacy.Corpus.v1` as well as those here.
+    components (Dict[str, List[str]]): Name of a component in the pipeline → the labels that this corpus annotates for it.
+    RETURNS (Callable[[Language], Iterator[Example]]): Yields the Examples.
+    """
+    install_extensions()
+
+    def examples(nlp: Language) -> Iterator[Example]:
+        for example in reader(nlp):
+            example.reference._.annotated = {**(example.reference._.annotated or {}), **_tuples(components)}
+            yield example
 
     return examples

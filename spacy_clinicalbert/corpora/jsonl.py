@@ -1,41 +1,49 @@
 """JSON lines in the project's own form; see `docs.py`."""
 
-import json
-from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Union
+from numbers import Real
+from typing import Iterator, Optional
 
-from .docs import Reader, Record, make_reader
-
-
-def read_lines(path: Union[str, Path]) -> Iterator[Dict[str, Any]]:
-    """Read a file with one JSON object a line; empty lines are passed over.
-
-    RAISES (ValueError): A line is not a JSON object, by its number. (srsly's error would hold the line, a note.)
-    """
-    with Path(path).open(encoding="utf8", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    row = None
-                if not isinstance(row, dict):
-                    raise ValueError(f"Line {number} of '{path}' is not a JSON object.")
-                yield row
+from .docs import Reader, Record, check_span, make_reader
+from .files import FilePath, at, json_lines
 
 
-def jsonl_records(path: Union[str, Path], split: Optional[str] = None) -> Iterator[Record]:
+def jsonl_records(path: FilePath, split: Optional[str] = None) -> Iterator[Record]:
     """Read a file of records.
 
-    path (Union[str, Path]): The file.
+    path (Union[str, Path]): The file, .jsonl or .jsonl.gz.
     split (Optional[str]): Only records whose "split" is this; None reads all.
     YIELDS (Record): One record a line.
+    RAISES (ValueError): A line is no record, by its number.
     """
-    for record in read_lines(path):
+    for number, record in json_lines(path):
         if split is None or record.get("split") == split:
+            check_record(record, at(path, number))
             yield record
 
 
-def read_jsonl(path: Path, split: Optional[str] = None, strict: bool = False) -> Reader:
+def check_record(record: Record, where: str) -> None:
+    """Raise ValueError if what another program wrote has not the form that `docs.py` describes.
+
+    where (str): The place, for the error.
+    """
+    text, cats, groups = record.get("text"), record.get("cats", {}), record.get("spans", {})
+    if not isinstance(text, str):
+        raise ValueError(f"{where} has no 'text', or one that is not a string.")
+    if not isinstance(cats, dict) or not all(value is None or isinstance(value, Real) for value in cats.values()):
+        raise ValueError(f"{where} has 'cats' that are not an object of numbers.")
+    if not isinstance(groups, dict):
+        raise ValueError(f"{where} has 'spans' that are not an object of lists.")
+    for name, kind in (("labels", list), ("annotated", dict), ("questions", list), ("meta", dict), ("summary", str)):
+        if not isinstance(record.get(name), (kind, type(None))):
+            raise ValueError(f"{where} has '{name}' of another type than {kind.__name__}.")
+    for name, spans in [("entities", record.get("entities", [])), *groups.items()]:
+        for span in spans if isinstance(spans, list) else [[]]:
+            whole = isinstance(span, list) and (len(span) == 3 or (len(span) == 4 and isinstance(span[3], dict)))
+            if not whole or not isinstance(span[2], str):
+                raise ValueError(f"{where} has '{name}' that are not a list of [start, end, label].")
+            check_span(text, span[0], span[1], where)
+
+
+def read_jsonl(path: FilePath, split: Optional[str] = None, strict: bool = False) -> Reader:
     """The registered reader `spacy-clinicalbert.jsonl.v1`; see `jsonl_records`."""
     return make_reader(lambda: jsonl_records(path, split), strict)

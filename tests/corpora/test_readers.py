@@ -187,7 +187,7 @@ def test_read_brat_gives_entities_and_counts_what_it_cannot(tmp_path):
     assert [(ent.text, ent.label_) for ent in one.ents] == [("Fever", "Problem"), ("aspirin", "Drug")]
     assert (one._.note_id, len(two.ents), "gold" in two.spans, "gold" in wait.spans) == ("one", 0, True, False)
     assert dict(report.dropped) == {
-        "entities of several parts": 1,
+        "entities of several parts, in doc.spans['gold'] only": 1,
         "entities whose text does not stand at their offsets": 1,
     }
     (one, *_) = docs(read_brat(tmp_path / "a", labels={"Drug": "D"}))
