@@ -92,15 +92,13 @@ class ClinicalBert(Transformer):
         gone in, and who calls the encoder in between waits for the buffer.
 
         batch_size (int): The most Docs to tokenise at a time.
-        YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch. Where the
-            stream fails, its error is raised behind the Docs that came before.
+        YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
         """
         install_extensions()
         thread, is_over = ThreadPoolExecutor(max_workers=1), Event()
         waiting: Deque[Tuple[List[Planned], Future]] = deque()
-        errors: List[Exception] = []
         try:
-            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED), errors):
+            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED)):
                 self._take_put_off_step()
                 self.shim.make_predictor()
                 plans = [plan for _, plan in buffer]
@@ -110,26 +108,21 @@ class ClinicalBert(Transformer):
                     yield from _give_out(self._publish(*waiting.popleft()))
             while waiting:
                 yield from _give_out(self._publish(*waiting.popleft()))
-            if errors:
-                raise errors[0]
         finally:  # also where who reads breaks off
             is_over.set()
             thread.shutdown(wait=False, cancel_futures=True)
 
-    def _buffers(self, stream: Iterable[Doc], batch_size: int, errors: List[Exception]) -> Iterator[List["Planned"]]:
+    def _buffers(self, stream: Iterable[Doc], batch_size: int) -> Iterator[List["Planned"]]:
         buffer: List[Planned] = []
         n_items = 0
-        try:
-            for docs in util.minibatch(stream, size=batch_size):
-                planned = self._or_apart(self._plan, list(docs))
-                buffer.extend(planned)
-                n_items += sum(len(plan.ids) for _, plan in planned)
-                del docs, planned
-                if n_items >= self.cfg["max_buffer_items"]:
-                    yield buffer
-                    buffer, n_items = [], 0
-        except Exception as err:  # raised by `pipe` when it has given out what came before
-            errors.append(err)
+        for docs in util.minibatch(stream, size=batch_size):
+            planned = self._or_apart(self._plan, list(docs))
+            buffer.extend(planned)
+            n_items += sum(len(plan.ids) for _, plan in planned)
+            del docs, planned
+            if n_items >= self.cfg["max_buffer_items"]:
+                yield buffer
+                buffer, n_items = [], 0
         if buffer:
             yield buffer
 
