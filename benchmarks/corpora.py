@@ -10,13 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List
 
-import spacy
 import typer
 from spacy.tokens import Doc, DocBin
 
 from spacy_clinicalbert.corpora.docs import GOLD, Record, Report, span_attributes, to_docs
 from spacy_clinicalbert.corpora.public import public_corpora, record_ids, record_split
 from spacy_clinicalbert.corpora.splits import stays_out
+from spacy_clinicalbert.tokenizer import blank_clinical
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -63,7 +63,7 @@ def round_trip(records: List[Record], report: Report, nlp: Any) -> Dict[str, int
 @app.command()
 def main(folder: Path = typer.Argument(..., exists=True, file_okay=False)) -> None:
     """Read the corpora below FOLDER and print what came of them, as Markdown."""
-    nlp = spacy.blank("en")
+    nlp = blank_clinical()
     rows: List[str] = []
     losses: List[str] = []
     for corpus, parts in public_corpora(folder).items():

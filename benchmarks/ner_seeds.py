@@ -59,6 +59,7 @@ def make_config(variant: str, seed: int, corpus: Path, encoder: Path, rate: floa
     config["system"]["seed"] = seed
     config["training"]["optimizer"]["learn_rate"]["initial_rate"] = rate
     config["components"]["clinicalbert"]["model"].update(precision=precision, lr_scale=lr_scale)
+    config["nlp"]["tokenizer"] = {"@tokenizers": "spacy.Tokenizer.v1"}
     config["components"]["clinicalbert"]["model"].update(windows=WINDOWS, attention_dropout=None)
     if factory == "transformer":
         stock = Config().from_str(STOCK, interpolate=False)

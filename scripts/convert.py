@@ -12,6 +12,7 @@ from spacy.tokens import DocBin
 
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.formats import FORMATS
+from spacy_clinicalbert.tokenizer import blank_clinical
 
 # Locals hold notes, and an error must not show them.
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -28,7 +29,7 @@ def main(
     setting: List[str] = typer.Option(
         [], help="Any other setting of the format's reader: NAME=VALUE, VALUE in JSON or plain"
     ),
-    lang: str = typer.Option("en", help="Language of the tokenizer"),
+    tokenizer: str = typer.Option("clinical", help='"clinical", or a language code for its own rules'),
     strict: bool = typer.Option(False, help="Stop at the first entity that cannot be kept"),
 ) -> None:
     """Convert SOURCE to TARGET."""
@@ -45,9 +46,10 @@ def main(
         raise typer.BadParameter(
             f"the reader of {form.value} has no '{name}'; it has {', '.join(known) or 'no settings'}"
         )
+    nlp = blank_clinical() if tokenizer == "clinical" else spacy.blank(tokenizer)
     report = Report(strict=strict)
     docs = DocBin(store_user_data=True)
-    for doc in to_docs(read(source, **settings), spacy.blank(lang), report):
+    for doc in to_docs(read(source, **settings), nlp, report):
         docs.add(doc)
     if not len(docs):
         raise typer.BadParameter(f"no note of '{source}' could be kept: {report}")

@@ -22,7 +22,7 @@ Doc are counted in "unread", {kind: count}. With "widen", spans take in the toke
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 from zlib import crc32
 
 from spacy.language import Language
@@ -118,7 +118,8 @@ def check_span(text: str, start: Any, end: Any, where: str) -> None:
 
 def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterator[Doc]:
     """Make a Doc of each record. `doc.spans["gold"]` has every entity that falls on token borders, with its attributes (see
-    `span_attributes`); `doc.ents` has those of them that are of one part and do not overlap a longer one.
+    `span_attributes`); `doc.ents` has those of them that are of one part and do not overlap a longer one. The tokens of
+    the others have missing entity annotation, which is not the same as being outside of entities.
 
     records (Iterable[Record]): The annotated notes; see the module's docstring.
     nlp (Language): Gives the tokenizer.
@@ -142,12 +143,14 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
         for reason, start, end in record.get("drops", []):
             report.entities += 1
             report.drop(reason, f"{where}, characters {start}-{end}")
-        groups = {name: _read_spans(doc, rows, record, report, where) for name, rows in record.get("spans", {}).items()}
+        groups = {
+            name: _read_spans(doc, rows, record, report, where)[0] for name, rows in record.get("spans", {}).items()
+        }
         report.spans += sum(map(len, record.get("spans", {}).values()))
         if "entities" in record:  # else they are missing, which is not the same as none
             report.entities += len(record["entities"])
-            entities = _read_spans(doc, record["entities"], record, report, where)
-            _set_ents(doc, entities, report, where)
+            entities, cut = _read_spans(doc, record["entities"], record, report, where)
+            _set_ents(doc, entities, cut, report, where)
             groups[GOLD] = entities + groups.get(GOLD, [])
         for name, spans in groups.items():
             # Beside the spans and not on them: spaCy keys what a span holds by its offsets, without its label.
@@ -157,9 +160,12 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
         yield doc
 
 
-def _read_spans(doc: Doc, rows: List[Any], record: Record, report: Report, where: str) -> List[Any]:
-    """The spans that fall on token borders, each with its attributes."""
-    spans = []
+def _read_spans(
+    doc: Doc, rows: List[Any], record: Record, report: Report, where: str
+) -> Tuple[List[Tuple[Span, Dict[str, Any]]], List[Span]]:
+    """The spans that fall on token borders, each with its attributes, and what covers each of the others."""
+    spans: List[Tuple[Span, Dict[str, Any]]] = []
+    cut: List[Span] = []
     for start, end, label, *attributes in rows:
         place = f"{where}, characters {start}-{end}"
         check_span(doc.text, start, end, place)
@@ -171,17 +177,22 @@ def _read_spans(doc: Doc, rows: List[Any], record: Record, report: Report, where
         if left or right:
             report.mended["white space at the ends of a span, left off"] += 1
         span = doc.char_span(start + left, end - right, label=label)
-        if span is None and record.get("widen"):
-            report.mended["spans widened to token borders"] += 1
-            span = doc.char_span(start + left, end - right, label=label, alignment_mode="expand")
         if span is None:
-            report.drop("entities that do not fall on token borders", place)
-        else:
-            spans.append((span, dict(attributes[0]) if attributes else {}))
-    return spans
+            covering = doc.char_span(start + left, end - right, label=label, alignment_mode="expand")
+            assert covering is not None  # each character is in a token
+            if not record.get("widen"):
+                report.drop("entities that do not fall on token borders", place)
+                cut.append(covering)
+                continue
+            report.mended["spans widened to token borders"] += 1
+            span = covering
+        spans.append((span, dict(attributes[0]) if attributes else {}))
+    return spans, cut
 
 
-def _set_ents(doc: Doc, entities: List[Any], report: Report, where: str) -> None:
+def _set_ents(
+    doc: Doc, entities: List[Tuple[Span, Dict[str, Any]]], cut: List[Span], report: Report, where: str
+) -> None:
     whole: List[Span] = []
     for span, attributes in entities:
         if "parts" in attributes:
@@ -190,7 +201,9 @@ def _set_ents(doc: Doc, entities: List[Any], report: Report, where: str) -> None
         else:
             whole.append(span)
     ents = filter_spans(whole)
-    doc.set_ents(ents)
+    lost = {token.i for span in [*cut, *(span for span, _ in entities)] for token in span}
+    lost -= {token.i for span in ents for token in span}
+    doc.set_ents(ents, missing=[doc[i : i + 1] for i in sorted(lost)])
     kept = {id(span) for span in ents}
     for span in whole:
         if id(span) not in kept:

@@ -105,12 +105,19 @@ def test_to_docs_counts_what_it_drops():
         ("Type B", "X"),
     ]
     assert [ent.text for ent in doc.ents] == ["Type B"]
+    assert [token.ent_iob_ for token in doc] == ["B", "I", ""]  # of "fever", in a lost entity, nothing is known
     assert (report.read, report.kept, report.entities) == (2, 1, 5)
     assert dict(report.dropped) == {
         "notes without text": 1,
         "entities that do not fall on token borders": 1,
         "entities that overlap a longer one, in doc.spans['gold'] only": 3,
     }
+
+
+def test_to_docs_leaves_tokens_of_lost_entities_missing():
+    entities = [[0, 3, "X"], [9, 19, "X", {"parts": [[9, 10], [18, 19]]}]]
+    (doc,) = to_docs([{"text": "Fever of x and y is seen", "entities": entities}], spacy.blank("en"), Report())
+    assert [token.ent_iob_ for token in doc] == ["", "O", "", "", "", "", "O"]
 
 
 @pytest.mark.parametrize("record", [{"text": ""}, {"text": "Secret", "entities": [[1, 3, "X"]]}])
