@@ -1,5 +1,6 @@
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,20 @@ def test_assets_ship_in_the_package():
 
     lines = (files("spacy_clinicalbert.assets") / "sample_notes.jsonl").read_text(encoding="utf8").splitlines()
     assert json.loads(lines[0])["text"]
+
+
+def test_section_heads_fit_the_sample_notes():
+    notes = {r["id"]: r["text"] for r in jsonl_records(ROOT / "assets" / "sample_notes.jsonl")}
+    lines = (ROOT / "assets" / "section_heads.jsonl").read_text(encoding="utf8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len({(r["corpus"], r["id"]) for r in records}) == len(records) == 110
+    for record in records:
+        ends = [0]
+        for start, end, label, level in record["heads"]:
+            assert ends[-1] <= start < end and label and level in (1, 2)
+            ends.append(end)
+        if record["corpus"] == "sample_notes":
+            text = notes[record["id"]]
+            assert sha256(text.encode()).hexdigest()[:16] == record["text_sha256"]
+            heads = [text[start:end] for start, end, _, _ in record["heads"]]
+            assert heads == [head.strip(" :\n") for head in heads]
