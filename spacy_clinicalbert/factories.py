@@ -1,6 +1,6 @@
 """The project's spaCy factories. spaCy imports this module at each start: nothing heavy may be imported here."""
 
-from typing import Callable, List
+from typing import Callable, Dict, List, Optional
 
 from spacy.language import Language
 from spacy.pipeline import Pipe
@@ -65,3 +65,18 @@ def make_clinicalbert(
         max_buffer_items=max_buffer_items,
         max_cache_items=max_cache_items,
     )
+
+
+@Language.factory(
+    "clinical_sections",
+    assigns=["doc.spans"],
+    default_config={"spans_key": "sections", "titles": {}, "path": None},
+    default_score_weights={"spans_sections_f": 1.0, "spans_sections_p": 0.0, "spans_sections_r": 0.0},
+)
+def make_clinical_sections(
+    nlp: Language, name: str, spans_key: str, titles: Dict[str, List[str]], path: Optional[str]
+) -> Pipe:
+    """Make the component that finds sections; see `pipeline.sections.ClinicalSections`."""
+    from .pipeline.sections import ClinicalSections
+
+    return ClinicalSections(name, spans_key=spans_key, titles=titles, path=path)

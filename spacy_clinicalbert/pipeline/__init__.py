@@ -1,0 +1,1 @@
+"""Token vectors, or text, → clinical facts: one file per factory."""
