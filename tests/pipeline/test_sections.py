@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import pytest
@@ -113,7 +114,7 @@ def test_sections_never_overlap_and_stay_in_the_text(pieces):
     assert len(sections) == len(found)
     for section, head in zip(sections, found):
         assert section.start == head.start and section.end >= head.end and section.label == head.label
-    for one, other in zip(sections, sections[1:]):
+    for one, other in itertools.pairwise(sections):
         assert one.end <= other.start
 
 
