@@ -29,6 +29,8 @@ distinct = true
 lr_scale = 1.0
 n_frozen_layers = 0
 attention_dropout = null
+layer_decay = 1.0
+n_fresh_layers = 0
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.note_windows.v1"

@@ -36,6 +36,8 @@ def Encoder(
     lr_scale: float = 1.0,
     n_frozen_layers: int = 0,
     attention_dropout: Optional[float] = None,
+    layer_decay: float = 1.0,
+    n_fresh_layers: int = 0,
 ) -> Model[InT, FullTransformerBatch]:
     """The registered architecture `spacy-clinicalbert.Encoder.v1`: a pretrained encoder over notes of any length.
 
@@ -52,6 +54,8 @@ def Encoder(
     n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
     attention_dropout (Optional[float]): What share of the attention weights training drops. None: what the checkpoint
         says, 0.1 for most; 0 trains the network a third faster on a CPU. Other dropout is as the checkpoint says.
+    layer_decay (float): Factor on the rate of each layer for each layer above it: 0.9 lets the lower ones learn more slowly.
+    n_fresh_layers (int): This many layers from above begin anew, instead of with what they learned in pretraining.
     RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token: `doc_data[i]` has
         `last_hidden_state` of shape (1, n_tokens, width). Empty docs publish `TransformerData.empty()`.
     """
@@ -77,7 +81,15 @@ def Encoder(
             "replace_listener_cfg": replace_listener_cfg,
         },
         shims=[
-            EncoderShim(load, precision=precision, engine=engine, lr_scale=lr_scale, n_frozen_layers=n_frozen_layers)
+            EncoderShim(
+                load,
+                precision=precision,
+                engine=engine,
+                lr_scale=lr_scale,
+                n_frozen_layers=n_frozen_layers,
+                layer_decay=layer_decay,
+                n_fresh_layers=n_fresh_layers,
+            )
         ],
     )
 
@@ -94,6 +106,8 @@ def Tok2VecEncoder(
     lr_scale: float = 1.0,
     n_frozen_layers: int = 0,
     attention_dropout: Optional[float] = None,
+    layer_decay: float = 1.0,
+    n_fresh_layers: int = 0,
     grad_factor: float = 1.0,
     pooling: Optional[Model[Ragged, Floats2d]] = None,
 ) -> Model[InT, List[Floats2d]]:
@@ -117,6 +131,8 @@ def Tok2VecEncoder(
         lr_scale,
         n_frozen_layers,
         attention_dropout,
+        layer_decay,
+        n_fresh_layers,
     )
     if pooling is not None:
         return chain(with_doc_data(encoder), trfs2arrays(pooling, grad_factor))

@@ -24,6 +24,7 @@ from .checkpoints import (
 )
 from .dropout import replace_dropout
 from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine, settle_in_fork
+from .layers import freeze_layers, layer_scales, reset_layers
 
 INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")
 
@@ -39,6 +40,8 @@ class EncoderShim(Shim):
     engine (str): "torch", "openvino" or "auto"; see `engines.make_engine`.
     lr_scale (float): Factor on the optimiser's learning rate. (Adam takes no notice of a scaled gradient.)
     n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
+    layer_decay (float): Factor on the rate of each layer for each layer above it; see `layers.layer_scales`.
+    n_fresh_layers (int): This many layers from above begin anew when the pretrained checkpoint is loaded.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class EncoderShim(Shim):
         engine: str = "auto",
         lr_scale: float = 1.0,
         n_frozen_layers: int = 0,
+        layer_decay: float = 1.0,
+        n_fresh_layers: int = 0,
     ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'.")
@@ -60,9 +65,12 @@ class EncoderShim(Shim):
         self.engine = engine
         self.lr_scale = lr_scale
         self.n_frozen_layers = n_frozen_layers
+        self.layer_decay = layer_decay
+        self.n_fresh_layers = n_fresh_layers
         self.cache = WindowCache(0)
         self.quantized: Optional[Quantized] = None
         self._checkpoint: Optional[Checkpoint] = None
+        self._scales: Dict[str, float] = {}
         self._predictor: Optional[Engine] = None
         self._dense_gradient: Optional[torch.Tensor] = None
         self._has_trained = False
@@ -72,7 +80,9 @@ class EncoderShim(Shim):
     def initialize(self) -> None:
         """Load the pretrained checkpoint, unless there are weights already."""
         if self._checkpoint is None:
-            self.checkpoint = self.load()
+            checkpoint = self.load()
+            reset_layers(checkpoint.network, self.n_fresh_layers)
+            self.checkpoint = checkpoint
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -89,10 +99,17 @@ class EncoderShim(Shim):
         with self.lock:
             replace_dropout(checkpoint.network)
             freeze_layers(checkpoint.network, self.n_frozen_layers)
+            self._scales = layer_scales(checkpoint.network, self.layer_decay)
             self._checkpoint = checkpoint
             self._has_trained = False
             self.quantized = None
             self._place(get_torch_default_device())
+
+    def freeze(self, n_layers: int) -> None:
+        """Keep this many layers from below, and the embeddings, from training, and no others; see `layers.freeze_layers`."""
+        if n_layers != self.n_frozen_layers:
+            freeze_layers(self.network, n_layers)
+            self.n_frozen_layers = n_layers
 
     def _place(self, device: Any) -> None:
         self.network.to(device)
@@ -176,7 +193,7 @@ class EncoderShim(Shim):
                     (self.id, name),
                     cast(FloatsXd, torch2xp(weights.data)),
                     cast(FloatsXd, torch2xp(self._densify(weights.grad))),
-                    lr_scale=self.lr_scale,
+                    lr_scale=self.lr_scale * self._scales.get(name, 1.0),
                 )
                 # Thinc's Adam works in place. A new tensor around its array would hold the one before alive, and so
                 # on for every step.
@@ -297,24 +314,3 @@ def shim_of(model: Model) -> EncoderShim:
         "This component wants the architecture spacy-clinicalbert.Encoder.v1 as its model. In a config that had the "
         "factory transformer, delete its [components.*.model] block, or write one as configs/ner.cfg has it."
     )
-
-
-def freeze_layers(network: Any, n_layers: int) -> None:
-    """Keep the lowest layers of a network, and the embeddings under them, from training.
-
-    n_layers (int): How many; 0 trains everything.
-    RAISES (ValueError): The network has fewer.
-    """
-    if n_layers == 0:
-        return
-    stacks = [module for module in network.modules() if isinstance(module, torch.nn.ModuleList)]
-    layers = next((stack for stack in stacks if len(stack) == network.config.num_hidden_layers), None)
-    if layers is None or not 0 <= n_layers <= len(layers):
-        raise ValueError(
-            f"n_frozen_layers = {n_layers}, and the network has {0 if layers is None else len(layers)} layers to "
-            "freeze. To freeze the whole encoder, name the component in [training] frozen_components."
-        )
-    below = [layers[i] for i in range(n_layers)]
-    below += [module for name, module in network.named_children() if name.startswith("embed")]
-    for module in below:
-        module.requires_grad_(False)
