@@ -96,6 +96,9 @@ def transfer(
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     typer.echo(transfer_tables(result))
+    for path in (json_path, plot):
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
     if json_path:
         json_path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
     if plot:

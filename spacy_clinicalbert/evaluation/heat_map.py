@@ -69,5 +69,6 @@ def _draw(
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
             red, green, blue, _ = image.cmap(image.norm(array[i, j])) if not numpy.isnan(array[i, j]) else (1, 1, 1, 1)
-            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # luma, ITU-R BT.601
+            # Luma (ITU-R BT.601); at this grey, black and white stand out alike (WCAG 2's contrast ratio).
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.46
             axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=9)
