@@ -1,12 +1,17 @@
 """Every format that is read, by the name that `scripts/convert.py` and the registered readers have for it."""
 
+import zlib
+from pathlib import Path
 from typing import Callable, Dict, Iterator
+
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
 
 from .brat import brat_records
 from .conll import conll_records
 from .dialogues import dialogue_records
 from .doccano import doccano_records
-from .docs import Record
+from .docs import Record, Report, install_extensions, to_docs
 from .i2b2_2010 import i2b2_2010_records
 from .i2b2_xml import i2b2_xml_records
 from .jsonl import jsonl_records
@@ -40,3 +45,36 @@ FORMATS: Dict[str, Callable[..., Iterator[Record]]] = {
     "tcga": tcga_records,
     "uima": uima_records,
 }
+
+
+def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
+    """Read annotated notes in whatever form.
+
+    source (str): A path ending in .spacy, .jsonl, .jsonl.gz (the project's own form) or .parquet; FORMAT:PATH for another format
+        of FORMATS with its reader's own settings. Others are for `scripts/convert.py`.
+    nlp (Language): Gives the tokenizer and the vocabulary.
+    report (Report): Counts what is read, kept and dropped; a .spacy file was counted when it was made.
+    YIELDS (Doc): The notes.
+    RAISES (ValueError): The source is not there, of no format, or damaged.
+    """
+    form, _, path = source.partition(":")
+    if form not in FORMATS:
+        path = source
+        form = next(
+            (form for form in ("spacy", "jsonl", "parquet") if path.removesuffix(".gz").endswith(f".{form}")), ""
+        )
+    if not form:
+        raise ValueError(
+            f"'{source}' is neither .spacy, .jsonl nor .parquet: say FORMAT:PATH, one of {', '.join(FORMATS)}."
+        )
+    if not Path(path).exists():
+        raise ValueError(f"'{path}' is not there.")
+    if form != "spacy":
+        yield from to_docs(FORMATS[form](path), nlp, report)
+        return
+    install_extensions()
+    try:
+        docs = DocBin(store_user_data=True).from_disk(path)
+    except (EOFError, KeyError, ValueError, zlib.error):
+        raise ValueError(f"'{path}' is damaged, or no .spacy file.") from None
+    yield from docs.get_docs(nlp.vocab)

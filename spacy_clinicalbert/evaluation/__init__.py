@@ -1,0 +1,1 @@
+"""How well pipelines do on corpora."""

@@ -1,0 +1,59 @@
+"""The components of a pipeline that answer a task, and what they answer."""
+
+from typing import List, NamedTuple, Set
+
+from spacy.language import Language
+from spacy.pipeline import TextCategorizer
+from spacy.pipeline.textcat_multilabel import MultiLabel_TextCategorizer
+from spacy.tokens import Doc
+
+from .gold import Answer, cat_answers, ent_answers
+
+ASSIGNS = {"ents": "doc.ents", "cats": "doc.cats"}
+
+
+class Head(NamedTuple):
+    """A component that answers the task.
+
+    name (str): In the pipeline.
+    labels (Set[str]): Its own.
+    exclusive (bool): Whether the most probable category is the answer, and not each from `threshold` on.
+    threshold (float): For categories that do not exclude each other.
+    """
+
+    name: str
+    labels: Set[str]
+    exclusive: bool
+    threshold: float
+
+
+def find_heads(nlp: Language, task: str) -> List[Head]:
+    """The components whose factory says that they set `doc.ents` or `doc.cats`.
+
+    task (str): "ents" or "cats".
+    RETURNS (List[Head]): Perhaps none.
+    """
+    heads = []
+    for name, pipe in nlp.pipeline:
+        if ASSIGNS[task] in nlp.get_pipe_meta(name).assigns:
+            single = isinstance(pipe, TextCategorizer) and not isinstance(pipe, MultiLabel_TextCategorizer)
+            threshold = getattr(pipe, "cfg", {}).get("threshold", 0.5)
+            heads.append(Head(name, set(getattr(pipe, "labels", ())), single, threshold))
+    return heads
+
+
+def find_answers(doc: Doc, heads: List[Head], task: str) -> Set[Answer]:
+    """What the heads answered, under their own labels.
+
+    doc (Doc): Went through the pipeline.
+    """
+    if task == "ents":
+        return ent_answers(doc)
+    given: Set[str] = set()
+    for head in heads:
+        cats = {label: doc.cats[label] for label in head.labels if label in doc.cats}
+        if head.exclusive and cats:
+            given.add(max(cats, key=cats.get))  # type: ignore[arg-type]
+        else:
+            given.update(label for label, probability in cats.items() if probability >= head.threshold)
+    return cat_answers(doc, given)
