@@ -1,8 +1,7 @@
 """Entities that are likely wrong; see `label_errors.py`. A linear model says of each token what it is from what stands around it.
 
 Of its contradictions those count that concern a whole entity, or words that no entity has: that a model draws the borders of
-entities otherwise says little. Of 185 entities of NCBI-disease with an error put in (3 %: another label, or none), it names
-130 among 669; of the first 20 it names 18 are such, of the first 100, 59.
+entities otherwise says little. How many errors it finds: `benchmarks/label_errors.py`, and docs/data.md.
 """
 
 from collections import Counter
@@ -71,7 +70,7 @@ def _find_places(docs: List[Doc], labels: List[str], notes: numpy.ndarray) -> Op
     if names in ([], [OUTSIDE]) or len(names) < 2 or len(docs) < MIN_OF_CLASS:
         return []
     rows = numpy.array([row for row, label in enumerate(labels) if label in names])
-    hasher = FeatureHasher(2**18, input_type="string")
+    hasher = FeatureHasher(2**18, input_type="string", dtype=numpy.float32)
     features = hasher.transform(each for doc in docs for each in token_features(doc))
     classes = numpy.array([names.index(labels[row]) for row in rows])
     background = names.index(OUTSIDE) if OUTSIDE in names else None

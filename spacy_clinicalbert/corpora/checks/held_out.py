@@ -81,7 +81,7 @@ class HeldOutTexts:
         sizes = numpy.array([len(pieces) for pieces in self._pieces], dtype="int64")
         for name in dict.fromkeys(self._units[number].name for number in numpy.flatnonzero(sizes == 0)):
             self.tally.add(TOO_SHORT, name)
-        for one, other, count in self._shared():
+        for one, other, count in self._shared(sizes):
             for inner, outer in ((one, other), (other, one)):
                 inside, around = self._units[inner], self._units[outer]
                 if inside.corpus != around.corpus and count >= max(MIN_SHARE * sizes[inner], MIN_OWN_PIECES):
@@ -113,8 +113,11 @@ class HeldOutTexts:
                 tally.add(REPEATS._replace(message=message), name, f"in {where}")
             yield from tally.findings()
 
-    def _shared(self) -> Iterator[Tuple[int, int, int]]:
-        """Pairs of texts of different splits or corpora that share pieces, and how many, of all texts one after another."""
+    def _shared(self, sizes: ndarray) -> Iterator[Tuple[int, int, int]]:
+        """Pairs of texts of different splits or corpora that share half of the pieces of one, or many, and how many they share.
+
+        sizes (ndarray): The pieces of each text, (n_texts,).
+        """
         runs, units = self._common_pieces()
         starts = numpy.flatnonzero(numpy.r_[True, runs[1:] != runs[:-1]]) if len(runs) else numpy.empty(0, dtype=int)
         lengths = numpy.diff(numpy.r_[starts, len(runs)])
@@ -123,14 +126,19 @@ class HeldOutTexts:
         firsts = numpy.searchsorted(units[order], numpy.arange(len(self._units) + 1))
         groups = {pair: number for number, pair in enumerate(dict.fromkeys((u.corpus, u.split) for u in self._units))}
         group = numpy.array([groups[unit.corpus, unit.split] for unit in self._units], dtype="int64")
-        for number in range(len(self._units)):
+        several = len({unit.corpus for unit in self._units}) > 1
+        asked = numpy.array([several or unit.split != "train" for unit in self._units], dtype=bool)
+        for number in numpy.flatnonzero(asked).tolist():
             mine = run_of[order[firsts[number] : firsts[number + 1]]]
             if len(mine):
                 counts = lengths[mine]
                 offsets = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
                 others = units[numpy.repeat(starts[mine], counts) + offsets]
-                others = others[(others > number) & (group[others] != group[number])]
-                for other, count in zip(*map(numpy.ndarray.tolist, numpy.unique(others, return_counts=True))):
+                others = others[(group[others] != group[number]) & ((others > number) | ~asked[others])]
+                found, shared = numpy.unique(others, return_counts=True)
+                least = MIN_SHARE * numpy.minimum(sizes[found], sizes[number])
+                much = shared >= numpy.minimum(least, MIN_PIECES / 2**self._halvings)
+                for other, count in zip(found[much].tolist(), shared[much].tolist()):
                     yield number, other, count
 
     def _common_pieces(self) -> Tuple[ndarray, ndarray]:
