@@ -66,7 +66,9 @@ def check(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of tables"),
     html: Optional[Path] = typer.Option(None, dir_okay=False, help="Write a page, too"),
     max_examples: int = typer.Option(5, min=1, help="How many records each finding names"),
-    show_text: bool = typer.Option(False, "--show-text", help="Show pieces of the notes, with personal data masked"),
+    show_text: bool = typer.Option(
+        False, "--show-text", help="Show pieces of the notes; personal data is masked in its own findings alone"
+    ),
 ) -> None:
     """Check annotated text before training on it.
 

@@ -44,7 +44,8 @@ class Documents:
 
 
 class Conflicts:
-    """Annotation of texts that are the same word for word; of each, the first note's is kept. Only what both notes know is compared."""
+    """Annotation of texts that are the same word for word; of each, the first note's is kept. What only one of two notes knows is no
+    conflict, but that they have no category in common is: so it looks where a note lists its one category alone."""
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
@@ -58,7 +59,8 @@ class Conflicts:
         name, first = self._first.setdefault(note.text_key, (note.name, annotation))
         if annotation != first:
             known, given = dict(first[0] or ()), dict(annotation[0] or ())
-            if any(known[label] != given[label] for label in known.keys() & given.keys()):
+            shared = known.keys() & given.keys()
+            if any(known[label] != given[label] for label in shared) or (known and given and not shared):
                 self.tally.add(CONFLICT, note.name, f"other categories than {name}")
             if None not in (first[1], annotation[1]) and first[1] != annotation[1]:
                 self.tally.add(CONFLICT, note.name, f"other entities than {name}")

@@ -16,6 +16,7 @@ from .duplicates import differ
 from .findings import ERROR, INFO, WARNING, Finding, Kind, Tally
 from .notes import Note
 from .shingles import hash_words, shingles
+from .sources import UnusableCorpus
 
 MAX_PIECES = 2**25  # 268 MB, and once more while they are sorted
 MAX_PLACES = 200  # a run that stands in more texts is a phrase of the trade, and no sign of a copy
@@ -61,7 +62,7 @@ class HeldOutTexts:
         for hashes in filter(len, [note.word_hashes, hash_words(find_words(summary or ""))]):
             number = len(self._units)
             if number > TEXT_MASK:
-                raise OverflowError(f"More than {number} texts cannot be compared at once. Check the corpus in parts.")
+                raise UnusableCorpus(f"More than {number} texts cannot be compared at once. Check the corpus in parts.")
             self._units.append(Unit(note.name, note.corpus, note.split, note.stays_out))
             runs = shingles(hashes, PIECE_WORDS)
             pieces = self._thin((runs & ~TEXT_MASK) | numpy.uint64(number))
@@ -92,7 +93,8 @@ class HeldOutTexts:
             apart = differ(text.split, held.split) and (text.split == "train" or text.corpus == held.corpus)
             if apart and text.name not in leaks and self._is_copy(count, sizes[first], sizes[second]):
                 leaks.add(text.name)
-                self.tally.add(KNOWN if text.stays_out else LEAKED, text.name, f"as {held.name}")
+                known = text.split == "train" and text.stays_out
+                self.tally.add(KNOWN if known else LEAKED, text.name, f"as {held.name}")
         yield from self.tally.findings()
         yield from self._repeats(repeated)
 

@@ -66,9 +66,11 @@ def test_held_out_summaries_are_found_and_the_corpus_that_repeats_another_is_nam
     ]
 
 
-def test_held_out_copies_that_splits_json_names_are_known():
+@pytest.mark.parametrize("split, kind", [("train", KNOWN), ("test", LEAKED)])
+def test_held_out_copies_that_splits_json_names_are_known(split, kind):
     text = words(1, 30)
-    assert findings([("a", "train", text, {"known": True}), ("a", "dev", text)])[0] == {KNOWN: ["0"]}
+    rows = [("a", split, text, {"known": True}), ("a", "dev", text)]
+    assert findings(rows)[0] == {kind: ["0"]}
 
 
 def test_held_out_dev_text_of_another_corpus_harms_nothing():
