@@ -105,7 +105,7 @@ def load_checkpoint(
             f"'{source}' contradicts itself: its tokenizer has {len(tokenizer)} wordpieces, its network embeds "
             f"{network.config.vocab_size}. Take the tokenizer that belongs to these weights."
         )
-    positions = _usable_positions(network.config)
+    positions = usable_positions(network.config)
     if preset and preset.positions < positions:
         positions = preset.positions
     tokenizer.model_max_length = positions
@@ -244,7 +244,7 @@ def _tokenizer_config(source: str, options: Dict[str, Any]) -> Dict[str, Any]:
     return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
 
 
-def _usable_positions(config: Any) -> int:
+def usable_positions(config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None) or 512
     if config.model_type in _OFFSET_POSITIONS:
         positions -= (config.pad_token_id or 0) + 1
