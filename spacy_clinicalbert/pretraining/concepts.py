@@ -3,7 +3,7 @@
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 import spacy
 from spacy.matcher import PhraseMatcher
@@ -25,13 +25,14 @@ def make_finder(concepts: Concepts) -> Tuple[FindConcepts, str]:
     if not concepts.terms and not concepts.pipeline:
         return lambda texts: [[] for _ in texts], ""
     nlp = spacy.blank("en")
+    tokenizer: Any = nlp.tokenizer
     matcher = PhraseMatcher(nlp.vocab, attr="LOWER")
     key = []
     if concepts.terms:
         terms = [line.strip() for _, line in text_lines(concepts.terms) if line.strip()]
         if not terms:
             raise ValueError(f"'{concepts.terms}' has no terms. Write one a line.")
-        matcher.add("TERM", list(nlp.tokenizer.pipe(terms)))
+        matcher.add("TERM", list(tokenizer.pipe(terms)))
         key.append(sha256("\n".join(terms).encode()).hexdigest())
     tagger = nlp
     if concepts.pipeline:
@@ -45,7 +46,7 @@ def make_finder(concepts: Concepts) -> Tuple[FindConcepts, str]:
         key.append(meta.read_text(encoding="utf8") if meta.is_file() else json.dumps(tagger.meta, default=str))
 
     def find(texts: List[str]) -> List[List[Span]]:
-        docs = tagger.pipe(texts) if concepts.pipeline else nlp.tokenizer.pipe(texts)
+        docs = tagger.pipe(texts) if concepts.pipeline else tokenizer.pipe(texts)
         found = []
         for text, doc in zip(texts, docs):
             words = nlp.make_doc(text) if concepts.pipeline and concepts.terms else doc

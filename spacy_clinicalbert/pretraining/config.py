@@ -16,11 +16,11 @@ class Training(_Section):
     """[pretraining]: `max_steps` steps of the optimiser; a pass is cut into parts of at most `max_batch_items` positions."""
 
     max_steps: int = Field(ge=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    max_batch_items: int = Field(4096, ge=1)
-    checkpoint_minutes: float = Field(15.0, ge=0)
-    log_steps: int = Field(20, ge=1)
+    max_batch_items: int = Field(default=4096, ge=1)
+    checkpoint_minutes: float = Field(default=15.0, ge=0)
+    log_steps: int = Field(default=20, ge=1)
     tensorboard: bool = False
     save_precision: Literal["float32", "float16"] = "float32"
 
@@ -34,8 +34,8 @@ class Encoder(_Section):
     local_files_only: bool = False
     lowercase: Optional[bool] = None
     config: Optional[Dict[str, Any]] = None
-    dropout: Optional[float] = Field(None, ge=0, lt=1)
-    attention_dropout: Optional[float] = Field(None, ge=0, lt=1)
+    dropout: Optional[float] = Field(default=None, ge=0, lt=1)
+    attention_dropout: Optional[float] = Field(default=None, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_start(self) -> "Encoder":
@@ -50,8 +50,8 @@ class Vocabulary(_Section):
     """[vocabulary]: wordpieces learned from the training text, of which `size` replace the base's or are added to them."""
 
     mode: Literal["keep", "replace", "add"] = "keep"
-    size: int = Field(16000, ge=1)
-    min_frequency: int = Field(2, ge=1)
+    size: int = Field(default=16000, ge=1)
+    min_frequency: int = Field(default=2, ge=1)
 
 
 class Source(_Section):
@@ -61,7 +61,7 @@ class Source(_Section):
     format: Optional[Literal["jsonl", "parquet", "txt", "spacy", "public"]] = None
     corpus: Optional[str] = None
     split: Optional[str] = None
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0)
     hole: Optional[str] = None
     licence: Optional[str] = None
 
@@ -85,8 +85,8 @@ class Objective(_Section):
     """[objective]: what is masked. A concept is chosen `concept_weight` times as often as a word."""
 
     units: Literal["wordpieces", "words", "concepts"] = "words"
-    rate: float = Field(0.15, gt=0, lt=1)
-    concept_weight: float = Field(3.0, gt=0)
+    rate: float = Field(default=0.15, gt=0, lt=1)
+    concept_weight: float = Field(default=3.0, gt=0)
     next_sentence: bool = False
 
 
@@ -101,14 +101,14 @@ class Stage(_Section):
 class Optimizer(_Section):
     """[optimizer]: AdamW, with a rate that rises over `warmup_steps` and then falls to zero at the last step."""
 
-    learn_rate: float = Field(5e-4, gt=0)
-    warmup_steps: int = Field(0, ge=0)
+    learn_rate: float = Field(default=5e-4, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    weight_decay: float = Field(0.01, ge=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.98, ge=0, lt=1)
-    eps: float = Field(1e-6, gt=0)
-    grad_clip: float = Field(1.0, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    eps: float = Field(default=1e-6, gt=0)
+    grad_clip: float = Field(default=1.0, gt=0)
 
 
 class Validation(_Section):
@@ -116,10 +116,10 @@ class Validation(_Section):
     without a better mean loss training stops; 0 goes on."""
 
     sets: Dict[str, Source] = {}
-    steps: int = Field(500, ge=1)
-    length: int = Field(128, ge=8)
-    max_pieces: int = Field(20000, ge=1)
-    patience: int = Field(0, ge=0)
+    steps: int = Field(default=500, ge=1)
+    length: int = Field(default=128, ge=8)
+    max_pieces: int = Field(default=20000, ge=1)
+    patience: int = Field(default=0, ge=0)
 
 
 class Pretraining(_Section):

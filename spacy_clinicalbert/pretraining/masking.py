@@ -23,6 +23,7 @@ class UnitCollator(DataCollatorForLanguageModeling):
     random (numpy.random.Generator): Makes the choices.
     """
 
+    mlm_probability: float = 0.15
     units: str = "words"
     concept_weight: float = 3.0
     random: numpy.random.Generator = field(default_factory=numpy.random.default_rng)
@@ -32,10 +33,10 @@ class UnitCollator(DataCollatorForLanguageModeling):
         special = set(self.tokenizer.all_special_ids)
         self._ordinary = numpy.array([i for i in range(len(self.tokenizer)) if i not in special])
 
-    def torch_call(self, examples: List[Dict[str, Any]]) -> Dict[str, torch.Tensor]:
+    def torch_call(self, examples: List[Any]) -> Dict[str, torch.Tensor]:
         """Make a batch of blocks of one length.
 
-        examples (List[Dict[str, Any]]): Each with "input_ids" and "flags".
+        examples (List[Any]): Dicts, each with "input_ids" and "flags".
         RETURNS (Dict[str, torch.Tensor]): "input_ids" and "labels".
         """
         ids = numpy.stack([example["input_ids"] for example in examples])

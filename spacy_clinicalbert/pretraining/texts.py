@@ -16,7 +16,13 @@ from .config import Source
 
 logger = logging.getLogger(__name__)
 
-_ENDINGS = {".jsonl": "jsonl", ".jsonl.gz": "jsonl", ".parquet": "parquet", ".txt": "txt", ".spacy": "spacy"}
+_ENDINGS: Dict[str, str] = {
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "txt",
+    ".spacy": "spacy",
+}
 _MAX_PLACES = 20
 
 
@@ -91,15 +97,14 @@ def _all_texts(name: str, source: Source, reading: Reading) -> Iterator[Any]:
         corpus = source.corpus or name
         if corpus not in public_corpora(source.path):
             raise ValueError(f"'{source.path}' has no public corpus '{corpus}'.")
-        if source.split in (None, "train"):
-            records = (record for _, record in training_records(source.path, only=corpus))
-        else:
-            records = held_out_records(source.path, corpus, source.split)
+        records = (record for _, record in training_records(source.path, only=corpus))
+        if source.split not in (None, "train"):
+            records = (record for record in held_out_records(source.path, corpus, source.split))
         for record in records:
             yield f"{corpus} {record.get('id')}", record["text"]
         return
     for path in source_files(name, source):
-        kind = source.format or next((kind for end, kind in _ENDINGS.items() if path.name.endswith(end)), None)
+        kind: Optional[str] = source.format or _kind(path)
         if kind is None:
             raise ValueError(
                 f"The format of '{path}' does not follow from its name. Set format in the source '{name}'."
@@ -109,6 +114,10 @@ def _all_texts(name: str, source: Source, reading: Reading) -> Iterator[Any]:
         except (EOFError, KeyError, OSError, ValueError, zlib.error) as error:
             # Also gzip's BadGzipFile and Arrow's errors; the text of an error could hold a note.
             reading.miss(f"shards that cannot be read ({type(error).__name__})", f"'{path}'")
+
+
+def _kind(path: Path) -> Optional[str]:
+    return next((kind for end, kind in _ENDINGS.items() if path.name.endswith(end)), None)
 
 
 def _read_jsonl(path: Path, split: Optional[str], reading: Reading) -> Iterator[Any]:

@@ -1,5 +1,7 @@
 """The training loop."""
 
+import logging
+import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,6 +25,8 @@ from .schedule import make_optimizer, rate_at
 from .validate import validate
 from .vocabulary import piece_characters
 
+logger = logging.getLogger(__name__)
+
 
 def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_only: bool = False) -> None:
     """Pretrain an encoder: read the text, learn the vocabulary, train, and write `model-last` and `model-best`.
@@ -41,7 +45,13 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
         from accelerate import Accelerator
     except ImportError:
         raise ImportError("Pretraining wants accelerate: pip install 'spacy-clinicalbert[pretrain]'.") from None
-    accelerator = Accelerator()
+    # Without cpu=True several processes on a CPU each take themselves for the only one.
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    n_wanted = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != n_wanted:
+        raise ValueError(f"{n_wanted} processes were started, and {accelerator.num_processes} found each other.")
+    if accelerator.is_main_process and n_wanted > 1:
+        logger.info("%d processes", n_wanted)
     _check_output(config, output, resume)
     accelerator.wait_for_everyone()
     with accelerator.main_process_first():

@@ -53,7 +53,7 @@ def validate(
             dtype=torch.float64,
         )
     model.train(was_training)
-    found = dict(zip(_SUMS, accelerator.reduce(sums, reduction="sum").tolist()))
+    found = dict(zip(_SUMS, accelerator.reduce(sums.to(accelerator.device), reduction="sum").tolist()))
     loss = found["loss"] / max(found["targets"], 1)
     return {
         "loss": loss,
