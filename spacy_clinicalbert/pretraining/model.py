@@ -35,7 +35,8 @@ def load_network(
     RAISES (ValueError): The checkpoint is incomplete, or its kind has no head for the objective.
     """
     auto = AutoModelForPreTraining if next_sentence else AutoModelForMaskedLM
-    source, options = "", {}
+    source = ""
+    options: Dict[str, Any] = {}
     if encoder.name is not None:
         source, _, options = resolve_name(encoder.name, encoder.revision, encoder.local_files_only)
         options["trust_remote_code"] = False

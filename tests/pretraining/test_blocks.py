@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import pairwise
 
 import numpy
 import pytest
@@ -57,7 +58,7 @@ def test_a_block_follows_from_its_number_alone(source):
 
 def test_notes_are_consecutive_and_their_borders_marked(source):
     for row in rows(source, 0):
-        for before, after in zip(row, row[1:]):
+        for before, after in pairwise(row):
             same_note = after == before + 1 and after not in source.tokens.borders
             assert same_note or SEPARATOR in (before, after) or row.count(before) > 1 or after == row[0]
 

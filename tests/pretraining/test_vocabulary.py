@@ -21,7 +21,7 @@ NOTES = sample_notes("train")
 @pytest.fixture(params=["bert", "cased bert", "roberta", "modernbert"])
 def tokenizer(request, tmp_path):
     folder = tmp_path / "base"
-    if "bert" == request.param.split()[-1]:
+    if request.param.split()[-1] == "bert":
         return load_tokenizer(
             str(write_bert(folder, cased="cased" in request.param)), lowercase="cased" not in request.param
         )
