@@ -6,6 +6,8 @@ from .config import Pretraining
 from .prepare import Prepared
 from .saving import Progress
 
+_FIGURES = ("loss", "perplexity", "accuracy", "term_accuracy", "bits_per_character")
+
 
 def write_card(config: Pretraining, prepared: Prepared, progress: Progress, passes: Dict[str, float]) -> str:
     """What the encoder was made from and how good it is, as Markdown with the hub's front matter.
@@ -13,78 +15,69 @@ def write_card(config: Pretraining, prepared: Prepared, progress: Progress, pass
     passes (Dict[str, float]): How often each source was read.
     RETURNS (str): The card. It holds counts and names, never text of notes.
     """
-    settings, encoder = config.pretraining, config.encoder
-    base = encoder.name or f"nothing (a new {(encoder.config or {})['model_type']})"
-    lines = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "language: en"]
-    lines += [f"base_model: {encoder.name}"] if encoder.name else []
-    lines += ["tags: [clinical, spacy-clinicalbert]", "---", "", "# A clinical encoder", ""]
+    base = [f"base_model: {config.encoder.name}"] if config.encoder.name else []
+    lines = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "language: en", *base]
+    lines += ["tags: [clinical, spacy-clinicalbert]", "---", "", "# A clinical encoder", "", _how(config, progress)]
+    lines += ["", "## Text", "", *_text(config, prepared, passes)]
+    if config.vocabulary.mode != "keep":
+        lines += ["", "## Vocabulary", "", *_vocabulary(config, prepared.vocabulary)]
+    where = f"Masked wordpieces of held-out notes, in blocks of {config.validation.length},"
+    if progress.figures:
+        lines += ["", "## Figures", "", f"{where} at the last round:", "", *_figures(progress.figures)]
+        lines += ["", "## Best", "", f"{where} at step {progress.best_step:,}:", "", *_figures(progress.best_figures)]
+    return "\n".join(lines) + "\n"
+
+
+def _how(config: Pretraining, progress: Progress) -> str:
+    settings, optimizer, objective = config.pretraining, config.optimizer, config.objective
+    base = config.encoder.name or f"nothing (a new {(config.encoder.config or {})['model_type']})"
     stages = ", then ".join(
         f"{stage.length} wordpieces in batches of {stage.batch_size} ({stage.share:.0%} of the steps)"
         for stage in config.stages.values()
     )
-    objective = config.objective
-    what = {
+    masked = {
         "wordpieces": "wordpieces",
         "words": "whole words",
-        "concepts": f"whole words and clinical concepts, these chosen {objective.concept_weight:g} times as often",
-    }
-    lines += [
-        f"Pretrained from {base} by `python -m spacy clinicalbert pretrain` on the text below: {progress.step:,} of {settings.max_steps:,} "
-        f"steps, {progress.pieces:,} wordpieces, {progress.seconds / 3600:.2f} hours; blocks of {stages}; {objective.rate:.0%} of "
-        f"{what[objective.units]} masked{', next sentences predicted' if objective.next_sentence else ''}; AdamW, "
-        f"{config.optimizer.learn_rate:g}, {config.optimizer.warmup_steps} steps of warm-up, {config.optimizer.schedule}; seed {settings.seed}.",
-        "",
-        "## Text",
-        "",
-        *_table(
-            ["source", "licence", "notes", "words", "wordpieces", "weight", "passes", "not read"],
-            [
-                [name, source.licence or "not stated", meta["notes"], meta["words"], meta["pieces"], f"{source.weight:g}",
-                 f"{passes.get(name, 0):.2f}", sum(meta["unreadable"].values())]
-                for name, source in config.corpus.sources.items()
-                for meta in [prepared.sources[name].meta]
-            ],
-        ),
-    ]  # fmt: skip
-    vocabulary = prepared.vocabulary
-    if config.vocabulary.mode != "keep":
-        how = "replace" if config.vocabulary.mode == "replace" else "were added to"
-        lines += ["", "## Vocabulary", "", f"{vocabulary['size']:,} wordpieces, learned from this text, {how} the base's {vocabulary['base_size']:,}. Wordpieces per word on held-out notes:", ""]  # fmt: skip
-        rows = [
-            [name, _ratio(counts["before"]), _ratio(counts["after"]), f"{counts['after']['unknown']:.3%}"]
-            for name, counts in vocabulary["sets"].items()
-        ]
-        lines += _table(["held-out set", "before", "after", "unknown, after"], rows)
-    for title, figures, step in (
-        ("Figures", progress.figures, progress.step),
-        ("Best", progress.best_figures, progress.best_step),
-    ):
-        if figures:
-            rows = [
-                [
-                    name,
-                    *(
-                        f"{each[key]:.3f}"
-                        for key in ("loss", "perplexity", "accuracy", "term_accuracy", "bits_per_character")
-                    ),
-                    f"{each['targets']:.0f}",
-                ]
-                for name, each in figures.items()
-            ]
-            lines += ["", f"## {title}", "", f"Masked wordpieces of held-out notes, in blocks of {config.validation.length}, {'at the last round' if title == 'Figures' else f'at step {step:,}'}:", ""]  # fmt: skip
-            lines += _table(
-                ["held-out set", "loss", "perplexity", "accuracy", "on clinical terms", "bits a character", "masked"],
-                rows,
-            )
-    return "\n".join(lines) + "\n"
+        "concepts": f"whole words and clinical concepts, these chosen {objective.concept_weight:g} times as often,",
+    }[objective.units]
+    following = ", next sentences predicted" if objective.next_sentence else ""
+    return (
+        f"Pretrained from {base} by `python -m spacy clinicalbert pretrain` on the text below: {progress.step:,} of "
+        f"{settings.max_steps:,} steps, {progress.pieces:,} wordpieces, {progress.seconds / 3600:.2f} hours; blocks of "
+        f"{stages}; {objective.rate:.0%} of {masked} masked{following}; AdamW, {optimizer.learn_rate:g}, "
+        f"{optimizer.warmup_steps} steps of warm-up, {optimizer.schedule}; seed {settings.seed}."
+    )
 
 
-def _ratio(counts: Any) -> str:
-    return f"{counts['pieces_per_word']:.3f}" if counts else ""
+def _text(config: Pretraining, prepared: Prepared, passes: Dict[str, float]) -> List[str]:
+    rows = []
+    for name, source in config.corpus.sources.items():
+        meta = prepared.sources[name].meta
+        counts = [meta["notes"], meta["words"], meta["pieces"], f"{source.weight:g}", f"{passes[name]:.2f}"]
+        rows.append([name, source.licence or "not stated", *counts, sum(meta["unreadable"].values())])
+    return _table(["source", "licence", "notes", "words", "wordpieces", "weight", "passes", "not read"], rows)
+
+
+def _vocabulary(config: Pretraining, found: Dict[str, Any]) -> List[str]:
+    how = ", in place of" if config.vocabulary.mode == "replace" else " and added to"
+    lines = [
+        f"{found['size']:,} wordpieces, learned from this text{how} the base's {found['base_size']:,}. Wordpieces per "
+        "word on held-out notes:",
+        "",
+    ]
+    rows = []
+    for name, counts in found["sets"].items():
+        before = f"{counts['before']['pieces_per_word']:.3f}" if counts["before"] else ""
+        rows.append([name, before, f"{counts['after']['pieces_per_word']:.3f}", f"{counts['after']['unknown']:.3%}"])
+    return lines + _table(["held-out set", "before", "after", "unknown, after"], rows)
+
+
+def _figures(figures: Dict[str, Any]) -> List[str]:
+    rows = [[name, *(f"{each[key]:.3f}" for key in _FIGURES), int(each["targets"])] for name, each in figures.items()]
+    head = ["held-out set", "loss", "perplexity", "accuracy", "on clinical terms", "bits a character", "masked"]
+    return _table(head, rows)
 
 
 def _table(head: List[str], rows: List[List[Any]]) -> List[str]:
     cells = [head, ["---"] * len(head), *rows]
-    return [
-        "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) + " |" for row in cells
-    ]
+    return ["| " + " | ".join(f"{each:,}" if isinstance(each, int) else each for each in row) + " |" for row in cells]

@@ -12,7 +12,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from transformers import AutoTokenizer
 
 from .concepts import make_finder
-from .config import Pretraining, Source
+from .config import Concepts, Pretraining, Source
 from .texts import Reading, read_notes, source_files
 from .tokens import TokenCache, open_tokens
 from .vocabulary import base_tokenizer, learn_vocabulary, new_tokenizer, pieces_per_word, weighted
@@ -46,15 +46,16 @@ def prepare(config: Pretraining) -> Prepared:
     cache = Path(config.corpus.cache)
     old = base_tokenizer(config.encoder)
     tokenizer = _vocabulary(config, old, cache)
-    find_concepts, concepts_key = make_finder(config.corpus.concepts)
+    seed = config.pretraining.seed
 
-    def tokens(sources: Dict[str, Source]) -> Dict[str, TokenCache]:
-        return {
-            name: open_tokens(name, source, tokenizer, cache, find_concepts, concepts_key, config.pretraining.seed)
-            for name, source in sources.items()
-        }
+    def tokens(sources: Dict[str, Source], concepts: Concepts) -> Dict[str, TokenCache]:
+        finder = make_finder(concepts)
+        return {name: open_tokens(name, each, tokenizer, cache, *finder, seed) for name, each in sources.items()}
 
-    sources, sets = tokens(config.corpus.sources), tokens(config.validation.sets)
+    concepts = config.corpus.concepts
+    # In training text they are looked for only where they are masked.
+    sources = tokens(config.corpus.sources, concepts if config.objective.units == "concepts" else Concepts())
+    sets = tokens(config.validation.sets, concepts)
     return Prepared(old, tokenizer, sources, sets, _report(config, old, tokenizer, cache))
 
 

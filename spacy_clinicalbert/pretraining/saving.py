@@ -43,7 +43,7 @@ class Progress:
 
 def checkpoints(output: Path) -> List[Path]:
     """The checkpoints of a run, the latest last."""
-    return sorted(path for path in (output / "checkpoints").glob("step-*") if path.suffix != ".part")
+    return sorted(path for path in (output / "checkpoints").glob("step-*") if not path.suffix)
 
 
 def save_checkpoint(output: Path, network: Any, optimizer: Any, progress: Progress) -> None:

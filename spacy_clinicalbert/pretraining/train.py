@@ -114,6 +114,7 @@ class Run:
         if accelerator.device.type == "cpu" and accelerator.num_processes == 1 and decoder is not None:
             # The decoder's gradient is whole; that of the words of a batch is added to it without zeros for the others.
             embeddings.sparse = decoder.weight is embeddings.weight
+        self._saved_step = -1
         self.masked_lm = MaskedLM(self.network)
         self.model, self.optimizer = accelerator.prepare(self.masked_lm, optimizer)
         self.batches = Batches(config, prepared.sources, tokenizer, self.progress.cursors)
@@ -157,7 +158,7 @@ class Run:
             if is_main and (time.monotonic() - saved) / 60 >= settings.checkpoint_minutes:
                 self._checkpoint()
                 saved = time.monotonic()
-        if is_main:
+        if is_main and self._saved_step != progress.step:
             self._checkpoint()
         log.close()
 
@@ -211,6 +212,7 @@ class Run:
     def _checkpoint(self) -> None:
         self.progress.cursors = self.batches.cursors
         save_checkpoint(self.output, self.network, self.optimizer, self.progress)
+        self._saved_step = self.progress.step
         self._save("model-last")
 
     def _save(self, name: str) -> None:
