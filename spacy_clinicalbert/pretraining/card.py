@@ -1,5 +1,6 @@
 """The model card of a pretrained encoder."""
 
+from pathlib import Path
 from typing import Any, Dict, List
 
 from .config import Pretraining
@@ -15,7 +16,7 @@ def write_card(config: Pretraining, prepared: Prepared, progress: Progress, pass
     passes (Dict[str, float]): How often each source was read.
     RETURNS (str): The card. It holds counts and names, never text of notes.
     """
-    base = [f"base_model: {config.encoder.name}"] if config.encoder.name else []
+    base = [f"base_model: {config.encoder.name}"] if config.encoder.name and not _folder(config) else []
     lines = ["---", "library_name: transformers", "pipeline_tag: fill-mask", "language: en", *base]
     lines += ["tags: [clinical, spacy-clinicalbert]", "---", "", "# A clinical encoder", "", _how(config, progress)]
     lines += ["", "## Text", "", *_text(config, prepared, passes)]
@@ -28,23 +29,29 @@ def write_card(config: Pretraining, prepared: Prepared, progress: Progress, pass
     return "\n".join(lines) + "\n"
 
 
+def _folder(config: Pretraining) -> str:
+    """The name of the base's folder, if it is one: where that is, is nobody's business."""
+    path = Path(config.encoder.name or "")
+    return path.resolve().name if config.encoder.name and path.is_dir() else ""
+
+
 def _how(config: Pretraining, progress: Progress) -> str:
     settings, optimizer, objective = config.pretraining, config.optimizer, config.objective
-    base = config.encoder.name or f"nothing (a new {(config.encoder.config or {})['model_type']})"
+    base = _folder(config) or config.encoder.name or f"nothing (a new {(config.encoder.config or {})['model_type']})"
     stages = ", then ".join(
         f"{stage.length} wordpieces in batches of {stage.batch_size} ({stage.share:.0%} of the steps)"
         for stage in config.stages.values()
     )
     masked = {
-        "wordpieces": "wordpieces",
-        "words": "whole words",
-        "concepts": f"whole words and clinical concepts, these chosen {objective.concept_weight:g} times as often,",
+        "wordpieces": "one by one",
+        "words": "by whole words",
+        "concepts": f"by whole words and clinical concepts, these chosen {objective.concept_weight:g} times as often",
     }[objective.units]
     following = ", next sentences predicted" if objective.next_sentence else ""
     return (
         f"Pretrained from {base} by `python -m spacy clinicalbert pretrain` on the text below: {progress.step:,} of "
         f"{settings.max_steps:,} steps, {progress.pieces:,} wordpieces, {progress.seconds / 3600:.2f} hours; blocks of "
-        f"{stages}; {objective.rate:.0%} of {masked} masked{following}; AdamW, {optimizer.learn_rate:g}, "
+        f"{stages}; {objective.rate:.0%} of the wordpieces masked, {masked}{following}; AdamW, {optimizer.learn_rate:g}, "
         f"{optimizer.warmup_steps} steps of warm-up, {optimizer.schedule}; seed {settings.seed}."
     )
 
@@ -59,9 +66,10 @@ def _text(config: Pretraining, prepared: Prepared, passes: Dict[str, float]) -> 
 
 
 def _vocabulary(config: Pretraining, found: Dict[str, Any]) -> List[str]:
-    how = ", in place of" if config.vocabulary.mode == "replace" else " and added to"
+    replaces = config.vocabulary.mode == "replace"
+    how, n_old = (", in place of", 0) if replaces else (" and added to", found["base_size"])
     lines = [
-        f"{found['size']:,} wordpieces, learned from this text{how} the base's {found['base_size']:,}. Wordpieces per "
+        f"{found['size'] - n_old:,} wordpieces, learned from this text{how} the base's {found['base_size']:,}. Wordpieces per "
         "word on held-out notes:",
         "",
     ]

@@ -95,6 +95,15 @@ def test_new_rows_are_means_of_old_ones(kind, tmp_path):
     assert torch.allclose(found / 2, network(input_ids=ids, labels=labels).loss, rtol=1e-5)
 
 
+def test_new_rows_of_a_decoder_of_its_own(tmp_path):
+    folder = write_bert(tmp_path / "bert", tie_word_embeddings=False)
+    network, _ = load(folder)
+    old = network.get_output_embeddings().weight.detach().clone()
+    replace_rows(network, [[3], [5, 7]])
+    inputs, outputs = network.get_input_embeddings().weight, network.get_output_embeddings().weight
+    assert torch.allclose(outputs, torch.stack([old[3], (old[5] + old[7]) / 2])) and not torch.allclose(inputs, outputs)
+
+
 def test_network_from_nothing():
     tokenizer = learn_vocabulary(new_tokenizer(True), sample_notes("train")[:5], Vocabulary(mode="replace", size=200))
     sizes = {name: value for name, value in SIZES.items() if name != "vocab_size"}

@@ -89,7 +89,7 @@ def test_run_learns_and_writes_what_others_open(mode, make_run, tmp_path, toy):
         nlp.initialize()
         assert nlp("The Patient denies pain.")._.trf_data.model_output.last_hidden_state.shape == (1, 5, 32)
         card = (folder / "README.md").read_text(encoding="utf8")
-        assert "| notes | not stated | 20 |" in card and "of 60 steps" in card
+        assert "| notes | not stated | 20 |" in card and "of 60 steps" in card and str(tmp_path) not in card
     assert checkpoints(output)[-1].name == "step-00000060"
 
 
