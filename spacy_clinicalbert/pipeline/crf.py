@@ -168,7 +168,7 @@ def find_spans(probabilities: ndarray, thresholds: ndarray) -> Spans:
     thresholds (ndarray): Above 0, (n_labels,).
     RETURNS (Spans): In order of their starts.
     """
-    begin, inner, last, unit = probabilities.reshape(len(probabilities), N_SCORED, -1).transpose(1, 0, 2)
+    begin, inner, last, unit = probabilities.reshape(-1, N_SCORED, len(thresholds)).transpose(1, 0, 2)
     starts, labels = numpy.nonzero(unit >= thresholds)
     found = [(starts, starts + 1, labels, unit[starts, labels])]
     starts, labels = numpy.nonzero(begin >= thresholds)
@@ -194,9 +194,10 @@ def best_of_overlapping(spans: Spans) -> ndarray:
 
     RETURNS (ndarray): bool, (n_spans,): those that are taken.
     """
-    taken = numpy.zeros(len(spans.starts), dtype=bool)
-    if not len(taken):
-        return taken
+    order = numpy.argsort(spans.starts, kind="stable")
+    if (spans.starts[order][1:] >= numpy.maximum.accumulate(spans.ends[order])[:-1]).all():
+        return numpy.ones(len(order), dtype=bool)
+    taken = numpy.zeros(len(order), dtype=bool)
     free = numpy.ones(spans.ends.max(), dtype=bool)
     for i in numpy.argsort(-spans.probabilities, kind="stable"):
         place = slice(spans.starts[i], spans.ends[i])

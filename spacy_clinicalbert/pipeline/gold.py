@@ -53,7 +53,8 @@ def read_gold(doc: Doc, key: str) -> Optional[Gold]:
     missing = doc.to_array(["ENT_IOB"]).ravel() == 0 if in_ents else numpy.zeros(len(doc), dtype=bool)
     if key not in doc.spans:
         return Gold(list(doc.ents), [], missing)
-    spans, scattered = [], []
+    spans: List[Span] = []
+    scattered: List[Span] = []
     for span, attributes in zip(doc.spans[key], span_attributes(doc, key)):
         (scattered if "parts" in attributes else spans).append(span)
     return Gold(spans, scattered, missing)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy
 from numpy import ndarray
@@ -166,6 +166,7 @@ class ClinicalNer(TrainablePipe):
         docs (Iterable[Doc]): The documents.
         RETURNS (List[Found]): One for each.
         """
+        self._require_labels()
         docs = list(docs)
         lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
         n_tokens, joint = int(lengths.sum()), self._joint
@@ -270,8 +271,8 @@ class ClinicalNer(TrainablePipe):
         if self._joint:
             weights = numpy.broadcast_to(weights.prod(axis=1, keepdims=True), tags.shape)
         weights = weights * (targets.active & (tags != UNKNOWN))
-        gradient = ((given - wished).reshape(len(tags), N_SCORED, -1) * weights[:, None]).reshape(host.shape)
-        d_scores = numpy.split(gradient, numpy.cumsum(lengths)[:-1])
+        gradient = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(host.shape)
+        d_scores = cast(List[Floats2d], numpy.split(gradient, numpy.cumsum(lengths)[:-1]))
         return log_all - log_known, [self.model.ops.asarray2f(each) for each in d_scores]
 
     @property
