@@ -24,8 +24,8 @@ TAGS = OUTSIDE, BEGIN, IN, LAST, UNIT = 0, 1, 2, 3, 4
 UNKNOWN = -1  # every tag is possible
 N_SCORED = 4  # outside has none
 WINDOW = 64
-# What a window begins and ends with is not known; this many tokens on both sides let it be forgotten. Where a step's choice
-# between closed and open is even, a wrong beginning loses a factor of 7 with each.
+# What a window begins and ends with is not known; this many tokens on both sides let it be forgotten. Where all scores are
+# equal, each token takes six sevenths of a wrong beginning away.
 CONTEXT = 16
 # Scores beyond this are taken for it: certain in float32, and no product of two potentials leaves its range.
 CERTAIN = 20.0
@@ -184,9 +184,10 @@ def find_spans(probabilities: ndarray, thresholds: ndarray) -> Spans:
         # At a document's last token nothing stays open.
         goes_on = opened >= thresholds[labels]
         starts, labels, opened, ends = starts[goes_on], labels[goes_on], opened[goes_on], ends[goes_on] + 1
-    spans = [numpy.concatenate(each) for each in zip(*found)]
-    order = numpy.lexsort((spans[2], spans[1], spans[0]))
-    return Spans(*(each[order] for each in spans))
+    starts, ends, labels, each = (numpy.concatenate(parts) for parts in zip(*found))
+    order = numpy.lexsort((labels, ends, starts))
+    # Rounding must not take a probability above 1.
+    return Spans(starts[order], ends[order], labels[order], numpy.minimum(each[order], 1))
 
 
 def best_of_overlapping(spans: Spans) -> ndarray:

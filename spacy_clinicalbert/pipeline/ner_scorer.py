@@ -1,7 +1,7 @@
 """The scores of `clinical_ner`: per label, exact and overlapping, without what is not annotated."""
 
 from collections import Counter, defaultdict
-from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Set, Tuple
 
 import numpy
 from spacy.tokens import Span
@@ -38,23 +38,21 @@ def score_ner(examples: Iterable[Example], *, name: str, spans_key: str, gold_ke
         reference, predicted = example.reference, example.predicted
         if reference.has_annotation("ENT_IOB"):
             missing = reference.to_array(["ENT_IOB"]).ravel() == 0
-            gold: Optional[Gold] = Gold(list(reference.ents), [], missing)
-            _add(of_ents, example, gold, predicted.ents, name)
+            _add(of_ents, example, Gold(list(reference.ents), [], missing), predicted.ents, name)
         gold = read_gold(reference, gold_key)
         if gold is not None:
             _add(of_group, example, gold, predicted.spans.get(spans_key, ()), name)
     return {**_scores(of_ents, "ents"), **_scores(of_group, f"spans_{spans_key}")}
 
 
-def _add(totals: Dict[str, numpy.ndarray], example: Example, gold: Optional[Gold], found: Any, name: str) -> None:
+def _add(totals: Dict[str, numpy.ndarray], example: Example, gold: Gold, found: Iterable[Span], name: str) -> None:
     """Add the counts of one document."""
-    assert gold is not None
     reference = example.reference
     missing = gold.missing.copy()
-    for span in gold.spans:
-        missing[span.start : span.end] = False
     for span in gold.scattered:
         missing[span.start : span.end] = True
+    for span in gold.spans:
+        missing[span.start : span.end] = False
     gaps = [(reference[int(i)].idx, reference[int(i)].idx + len(reference[int(i)])) for i in numpy.flatnonzero(missing)]
     theirs, ours = _answers(gold.spans), _answers(found)
     stated = annotated_labels(reference, name)

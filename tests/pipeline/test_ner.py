@@ -84,7 +84,7 @@ def test_ner_learns_the_toy_notes(toy, mode, stock):
     assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
     for (_, entities, _), doc in zip(NOTES, nlp.pipe(text for text, *_ in NOTES)):
         assert triples(doc.ents) == triples(doc.spans[KEY]) == entities
-        assert all(0.8 < ent._.confidence <= 1.0001 for ent in doc.ents)
+        assert all(0.8 < ent._.confidence <= 1 for ent in doc.ents)
     scores = nlp.evaluate(make_examples(nlp))
     assert scores["ents_f"] == scores[f"spans_{KEY}_f"] == scores["ents_overlap_f"] == 1
     assert scores["ents_per_type"]["DRUG"] == {"p": 1, "r": 1, "f": 1}
@@ -437,3 +437,16 @@ def test_component_without_labels_is_an_error():
     nlp.add_pipe("clinical_ner")
     with pytest.raises(ValueError, match="E143"):
         nlp("Chest pain.")
+
+
+def test_scorer_leaves_out_entities_of_several_parts(toy):
+    nlp = make_ner(toy)
+    reference, predicted = (nlp.make_doc(NOTES[0][0]) for _ in range(2))
+    scattered, fever = (reference.char_span(start, 39, label="PROBLEM") for start in (19, 34))
+    attributes = [{"parts": ((19, 24), (34, 39))}, {}]
+    reference.spans["gold"] = SpanGroup(
+        reference, name="gold", spans=[scattered, fever], attrs={"attributes": attributes}
+    )
+    predicted.spans[KEY] = [predicted.char_span(*place, label="PROBLEM") for place in ((19, 24), (34, 39))]
+    scores = nlp.get_pipe("clinical_ner").score([Example(predicted, reference)])
+    assert scores[f"spans_{KEY}_per_type"] == {"PROBLEM": {"p": 1, "r": 1, "f": 1}}
