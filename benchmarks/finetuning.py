@@ -108,7 +108,7 @@ def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
 def scores_of(nlp: Any, path: Path) -> Dict[str, float]:
     """Percentages: F1 of all entities and by label, or macro F1 and AUROC of categories."""
     scores = nlp.evaluate(list(Corpus(path)(nlp)))
-    if scores.get("ents_f") is not None and "ner" in nlp.pipe_names:
+    if {"ner", "clinical_ner"}.intersection(nlp.pipe_names):
         kinds = {label: each["f"] for label, each in scores["ents_per_type"].items()}
         found = {"ents_f": scores["ents_f"], **(kinds if len(kinds) < 10 else {})}
     else:
