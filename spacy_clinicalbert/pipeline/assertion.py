@@ -1,7 +1,7 @@
 """The component `clinical_assertion`: whether what a span speaks of is there, when it was, and whose it is."""
 
 import logging
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy
 from spacy.language import Language
@@ -13,33 +13,19 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d, Ragged
 
-from ..corpora.docs import GOLD, install_extensions, span_attributes
-from .assertion_axes import AXES, Axes, add_attributes, read_labels
+from ..corpora.docs import GOLD, install_extensions
+from .assertion_axes import AXES, Axes, add_attributes
+from .assertion_gold import MISSING, GoldSpan, gold_spans, targets
+from .assertion_model import as_ragged
 from .assertion_scorer import assertion_score
 from .calibration import Calibration, calibrate, softmax, threshold_for_precision
 
 logger = logging.getLogger(__name__)
 
 ASSERTION = "assertion"  # in a span group's attrs: for each of its spans axis → [label, probability]
-MISSING = -1  # a target of which nothing is known
 BATCH_SIZE = 128  # Docs at a time where spaCy says no number
 
 Assertions = Dict[str, List[Any]]
-
-
-class GoldSpan(NamedTuple):
-    """A gold span in the tokens of the predicted Doc.
-
-    start (int): Its first token.
-    end (int): Behind its last token.
-    label (str): Its own label, "PROBLEM" for instance.
-    known (Dict[str, str]): Axis → label, of what was annotated.
-    """
-
-    start: int
-    end: int
-    label: str
-    known: Dict[str, str]
 
 
 def install_getter() -> None:
@@ -212,8 +198,8 @@ class ClinicalAssertion(TrainablePipe):
         set_dropout_rate(self.model, drop)
         spans = as_ragged([[(span.start, span.end) for span in each] for each in gold], self.model)
         scores, backprop = self.model.begin_update(([example.predicted for example in examples], spans))
-        loss, d_scores = self._loss(self.model.ops.to_numpy(scores), self._targets(gold))
-        backprop(self.model.ops.asarray2f(d_scores))
+        loss, d_scores = self._loss(self.model.ops.to_numpy(scores), targets(gold, self.label_data))
+        backprop(self.model.ops.asarray2f(d_scores))  # type: ignore[arg-type]
         if sgd is not None:
             self.finish_update(sgd)
         losses[self.name] += loss
@@ -246,14 +232,14 @@ class ClinicalAssertion(TrainablePipe):
         examples = list(examples)
         gold = [self._gold(example) for example in examples]
         logits = numpy.concatenate([*self._gold_logits(examples, gold), numpy.zeros((0, len(self.labels)), "f")])
-        targets = self._targets(gold)
+        numbers = targets(gold, self.label_data)
         groups = numpy.repeat(numpy.arange(len(gold)), [len(each) for each in gold])
         found: Dict[str, Calibration] = {}
         self.cfg["thresholds"] = {}
         for i, (axis, labels, columns) in enumerate(self._columns()):
-            known = targets[:, i] != MISSING
+            known = numbers[:, i] != MISSING
             if known.any():
-                truth, own = targets[known, i], logits[known, columns]
+                truth, own = numbers[known, i], logits[known, columns]
                 found[axis] = calibrate(own, truth, groups[known])
                 self.cfg["temperatures"][axis] = found[axis].temperature
                 if precision is not None:
@@ -292,51 +278,17 @@ class ClinicalAssertion(TrainablePipe):
         return found
 
     def _gold(self, example: Example) -> List[GoldSpan]:
-        """The gold spans of an example."""
-        reference = example.reference
-        if self.gold_key not in reference.spans:
-            return []
-        axes = (reference._.annotated or {}).get(self.name)
-        where = f"Note {reference._.note_id}"
-        found = []
-        for span, attributes in zip(reference.spans[self.gold_key], span_attributes(reference, self.gold_key)):
-            known = read_labels(attributes, self.axes, self.attributes, where)
-            tokens = example.alignment.y2x[span.start : span.end]
-            if not len(tokens):
-                raise ValueError(f"{where} has a gold span, tokens {span.start}-{span.end}, that is in none of the tokens of its text.")
-            known = {axis: label for axis, label in known.items() if axes is None or axis in axes}
-            found.append(GoldSpan(int(min(tokens)), int(max(tokens)) + 1, span.label_, known))
-        return found
+        return gold_spans(example, self.gold_key, self.axes, self.attributes, self.name)
 
-    def _targets(self, gold: List[List[GoldSpan]]) -> numpy.ndarray:
-        """For each gold span and axis the number of its label, (n_spans, n_axes)."""
-        rows = [
-            [labels.index(span.known[axis]) if span.known.get(axis) in labels else MISSING for axis, labels in self.label_data.items()]
-            for each in gold
-            for span in each
-        ]
-        return numpy.array(rows, dtype="int64").reshape(-1, len(self.label_data))
-
-    def _loss(self, logits: numpy.ndarray, targets: numpy.ndarray) -> Tuple[float, numpy.ndarray]:
+    def _loss(self, logits: numpy.ndarray, numbers: numpy.ndarray) -> Tuple[float, numpy.ndarray]:
         """The cross-entropy, summed over spans and axes, and its gradient, which is zero where nothing is known."""
         d_logits = numpy.zeros_like(logits)
         loss = 0.0
         for i, (_, _, columns) in enumerate(self._columns()):
-            rows = numpy.flatnonzero(targets[:, i] != MISSING)
+            rows = numpy.flatnonzero(numbers[:, i] != MISSING)
             probabilities = softmax(logits[rows, columns])
-            own = (numpy.arange(len(rows)), targets[rows, i])
+            own = (numpy.arange(len(rows)), numbers[rows, i])
             loss -= float(numpy.log(numpy.maximum(probabilities[own], 1e-30)).sum())
             probabilities[own] -= 1.0
             d_logits[rows, columns] = probabilities
         return loss, d_logits
-
-
-def as_ragged(spans: List[List[Tuple[int, int]]], model: Model) -> Ragged:
-    """The spans of some Docs as Thinc has them.
-
-    spans (List[List[Tuple[int, int]]]): For each Doc pairs of start and end.
-    model (Model): Says where arrays live.
-    RETURNS (Ragged): (n_spans, 2), with the spans of each Doc.
-    """
-    pairs = numpy.array([pair for each in spans for pair in each], dtype="int32").reshape(-1, 2)
-    return Ragged(model.ops.asarray2i(pairs), model.ops.asarray1i([len(each) for each in spans]))

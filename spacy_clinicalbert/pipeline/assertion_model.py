@@ -1,7 +1,8 @@
 """The model of `clinical_assertion`."""
 
-from typing import List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
+import numpy
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Maxout, Model, chain, list2ragged, with_getitem
 from thinc.types import Floats2d, Ragged
@@ -37,3 +38,14 @@ def Assertion(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", model.layers[-1])
     return model
+
+
+def as_ragged(spans: List[List[Tuple[int, int]]], model: Model) -> Ragged:
+    """The spans of some Docs as Thinc has them.
+
+    spans (List[List[Tuple[int, int]]]): For each Doc pairs of start and end.
+    model (Model): Says where arrays live.
+    RETURNS (Ragged): (n_spans, 2), with the spans of each Doc.
+    """
+    pairs: Any = numpy.array([pair for each in spans for pair in each], dtype="int32").reshape(-1, 2)
+    return Ragged(model.ops.asarray2i(pairs), model.ops.asarray1i([len(each) for each in spans]))

@@ -58,9 +58,7 @@ def _count_found(table: Table, example: Example, gold: List[Any], assertions_key
     exhaustive = example.reference.has_annotation("ENT_IOB")
     group = example.predicted.spans.get(assertions_key, ())
     assertions = group.attrs.get("assertion", []) if len(group) else []
-    found = {
-        (span.start, span.end, span.label_ if exhaustive else ""): each for span, each in zip(group, assertions)
-    }
+    found = {(span.start, span.end, span.label_ if exhaustive else ""): each for span, each in zip(group, assertions)}
     matched = set()
     for span in gold:
         key = (span.start, span.end, span.label if exhaustive else "")

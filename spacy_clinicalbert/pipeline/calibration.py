@@ -71,7 +71,7 @@ def negative_log_likelihood(logits: numpy.ndarray, truth: numpy.ndarray) -> floa
 def fit_temperature(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
     """Find the temperature with the least negative log-likelihood.
 
-    In b = 1 / temperature this is convex, with the derivative mean(Σ p · logits − logit of the truth): bisection finds its zero.
+    In b = 1 / temperature this is convex, with the derivative mean(sum(p * logits) - logit of the truth): bisection finds its zero.
 
     logits (ndarray): (n, n_labels).
     truth (ndarray): (n,), the numbers of the right labels.

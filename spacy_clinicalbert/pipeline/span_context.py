@@ -1,12 +1,12 @@
 """The Thinc layer that makes a vector of a span and of what stands around it."""
 
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy
 from thinc.api import Model, glorot_uniform_init
-from thinc.types import Floats2d, Floats3d, Ragged
+from thinc.types import Floats2d, Ragged
 
-# Spans at a time: their windows are gathered, (spans, 2 × window, width).
+# Spans at a time: the vectors of their windows are gathered, which takes memory.
 CHUNK = 512
 
 
@@ -21,7 +21,7 @@ def SpanContext(n_heads: int, window: int) -> Model[Tuple[Ragged, Ragged], Float
     n_heads (int): Weighted means.
     window (int): Tokens on each side; the document's end ends it.
     RETURNS (Model[Tuple[Ragged, Ragged], Floats2d]): Takes the token vectors of documents (n_tokens, nI), and their spans as pairs of start and
-        end within the document (n_spans, 2); gives (n_spans, nI × (1 + n_heads)).
+        end within the document (n_spans, 2); gives (n_spans, nI * (1 + n_heads)).
     """
     return Model(
         "span_context",
@@ -35,7 +35,8 @@ def SpanContext(n_heads: int, window: int) -> Model[Tuple[Ragged, Ragged], Float
 
 def init(model: Model, X: Optional[Tuple[Ragged, Ragged]] = None, Y: Optional[Floats2d] = None) -> None:
     if X is not None:
-        model.set_dim("nI", X[0].dataXd.shape[1])
+        vectors: Any = X[0].dataXd
+        model.set_dim("nI", vectors.shape[1])
     n_heads, width = model.attrs["n_heads"], model.get_dim("nI")
     model.set_dim("nO", width * (1 + n_heads))
     model.set_param("W", glorot_uniform_init(model.ops, (n_heads, width)))
@@ -45,13 +46,15 @@ def init(model: Model, X: Optional[Tuple[Ragged, Ragged]] = None, Y: Optional[Fl
 def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Floats2d, Callable]:
     tokens, spans = X
     ops, xp = model.ops, model.ops.xp
-    W, b = model.get_param("W"), model.get_param("b")
-    vectors = tokens.dataXd
+    # Thinc's types know too little of slices for what follows.
+    W: Any = model.get_param("W")
+    b: Any = model.get_param("b")
+    vectors: Any = tokens.dataXd
     n_heads, width = W.shape
     inside, sizes, places, outside = _find_places(ops, tokens, spans, model.attrs["window"])
     n_spans = len(sizes)
-    Y = ops.alloc2f(n_spans, width * (1 + n_heads))
-    weights = ops.alloc3f(n_spans, places.shape[1], n_heads)
+    Y: Any = ops.alloc2f(n_spans, width * (1 + n_heads))
+    weights: Any = ops.alloc3f(n_spans, places.shape[1], n_heads)
     if n_spans:
         Y[:, :width] = ops.reduce_mean(vectors[inside], sizes)
         weights = _softmax(xp, (vectors @ W.T)[places] + b, outside)
@@ -59,12 +62,12 @@ def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Flo
             means = weights[rows].transpose(0, 2, 1) @ vectors[places[rows]]
             Y[rows, width:] = means.reshape(len(means), -1)
 
-    def backprop(dY: Floats2d) -> Tuple[Ragged, Ragged]:
-        d_vectors = ops.alloc2f(*vectors.shape)
+    def backprop(dY: Any) -> Tuple[Ragged, Ragged]:
+        d_vectors: Any = ops.alloc2f(*vectors.shape)
         if n_spans:
-            d_inside = ops.backprop_reduce_mean(ops.xp.ascontiguousarray(dY[:, :width]), sizes)
+            d_inside = ops.backprop_reduce_mean(xp.ascontiguousarray(dY[:, :width]), sizes)
             ops.scatter_add(d_vectors, inside, d_inside)
-            d_weights = ops.alloc3f(*weights.shape)
+            d_weights: Any = ops.alloc3f(*weights.shape)
             for rows in _chunks(n_spans):
                 d_means = dY[rows, width:].reshape(-1, n_heads, width)
                 flat = places[rows].ravel()
@@ -72,7 +75,7 @@ def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Flo
                 ops.scatter_add(d_vectors, flat, (weights[rows] @ d_means).reshape(-1, width))
             # Softmax: the term for nothing has no gradient of its own.
             d_scores = weights * (d_weights - (weights * d_weights).sum(axis=1, keepdims=True))
-            d_of_tokens = ops.alloc2f(len(vectors), n_heads)
+            d_of_tokens: Any = ops.alloc2f(len(vectors), n_heads)
             ops.scatter_add(d_of_tokens, places.ravel(), d_scores.reshape(-1, n_heads))
             model.inc_grad("b", d_scores.sum(axis=0))
             model.inc_grad("W", d_of_tokens.T @ vectors)
@@ -82,7 +85,7 @@ def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Flo
     return Y, backprop
 
 
-def _softmax(xp: numpy, scores: Floats3d, outside: numpy.ndarray) -> Floats3d:
+def _softmax(xp: Any, scores: Any, outside: Any) -> Any:
     scores[outside] = -numpy.inf
     peak = xp.maximum(scores.max(axis=1, keepdims=True), 0)
     exps = xp.exp(scores - peak)
@@ -93,8 +96,8 @@ def _chunks(n_spans: int) -> Tuple[slice, ...]:
     return tuple(slice(start, start + CHUNK) for start in range(0, n_spans, CHUNK))
 
 
-def _find_places(ops, tokens: Ragged, spans: Ragged, window: int):  # type: ignore[no-untyped-def]
-    """Rows of the tokens in spans (n_inside,), the spans' lengths (n_spans,), rows of the tokens around them (n_spans, 2 × window), and
+def _find_places(ops: Any, tokens: Ragged, spans: Ragged, window: int) -> Tuple[Any, Any, Any, Any]:
+    """Rows of the tokens in spans (n_inside,), the spans' lengths (n_spans,), rows of the tokens around them (n_spans, 2 * window), and
     which of these places lie outside of the document."""
     lengths, n_spans = ops.to_numpy(tokens.lengths), ops.to_numpy(spans.lengths)
     pairs = ops.to_numpy(spans.dataXd).reshape(-1, 2).astype("int64")
