@@ -20,7 +20,8 @@ def at(path: FilePath, number: int) -> str:
     return f"Line {number} of '{path}'"
 
 
-def _open(path: FilePath) -> IO[bytes]:
+def open_file(path: FilePath) -> IO[bytes]:
+    """Open a file to read its bytes, unpacked if its name ends in .gz."""
     return gzip.open(path, "rb") if str(path).endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
 
 
@@ -31,7 +32,7 @@ def text_lines(path: FilePath) -> Iterator[Tuple[int, str]]:
     RAISES (ValueError): A line is not UTF-8, or the compressed file is damaged.
     """
     number = 0
-    with _open(path) as file:
+    with open_file(path) as file:
         try:
             for number, raw in enumerate(file, start=1):
                 line = _decode(raw, path, number)

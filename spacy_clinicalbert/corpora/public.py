@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from .brat import brat_records
 from .conll import conll_records
@@ -69,17 +69,32 @@ def public_corpora(folder: FilePath) -> Dict[str, Parts]:
     return found
 
 
-def training_records(folder: FilePath) -> Iterator[Tuple[str, Record]]:
+def training_records(folder: FilePath, only: Optional[str] = None) -> Iterator[Tuple[str, Record]]:
     """What all corpora together may be trained on, in pretraining for instance: no held-out text of any, and no copy of one.
 
     folder (Union[str, Path]): Has a folder for each corpus.
+    only (Optional[str]): Read this corpus alone.
     YIELDS (Tuple[str, Record]): A corpus, and a record of it.
     """
     for corpus, parts in public_corpora(folder).items():
-        for read in parts.values():
+        for read in parts.values() if only in (None, corpus) else ():
             for record in read():
                 if not any(stays_out(corpus, name) for name in record_ids(corpus, record)):
                     yield corpus, record
+
+
+def held_out_records(folder: FilePath, corpus: str, split: str) -> Iterator[Record]:
+    """What is held out of a corpus, for instance to follow pretraining by.
+
+    folder (Union[str, Path]): Has a folder for each corpus.
+    corpus (str): The corpus' name.
+    split (str): "dev" or "test".
+    YIELDS (Record): The records of that split.
+    """
+    for part, read in public_corpora(folder)[corpus].items():
+        for record in read():
+            if record_split(corpus, part, record) == split:
+                yield record
 
 
 def record_split(corpus: str, part: str, record: Record) -> str:

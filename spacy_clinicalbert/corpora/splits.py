@@ -26,10 +26,10 @@ _RANGE = re.compile(r"(.*-)(\d+)\.\.(\d+)")  # "devel-1..4581"
 
 def fingerprint(text: str) -> str:
     """What is the same for texts that are the same word for word, whatever their case, spaces and punctuation."""
-    return sha256(" ".join(_words(text)).encode()).hexdigest()[:10]
+    return sha256(" ".join(find_words(text)).encode()).hexdigest()[:10]
 
 
-def _words(text: str) -> List[str]:
+def find_words(text: str) -> List[str]:
     return re.findall(r"\w+", text.lower())
 
 
@@ -123,5 +123,5 @@ class HeldOut:
         return None
 
     def _pieces(self, text: str) -> Set[int]:
-        words = _words(text)
+        words = find_words(text)
         return {hash(tuple(words[i : i + PIECE_WORDS])) for i in range(len(words) - PIECE_WORDS + 1)}

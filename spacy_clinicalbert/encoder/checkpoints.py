@@ -72,7 +72,7 @@ def load_checkpoint(
     RETURNS (Checkpoint): The network in float32, in evaluation mode.
     RAISES (ValueError): The checkpoint is missing, incomplete or contradicts itself.
     """
-    source, preset, options = _resolve(name, revision, local_files_only)
+    source, preset, options = resolve_name(name, revision, local_files_only)
     tokenizer = load_tokenizer(name, revision=revision, local_files_only=local_files_only, lowercase=lowercase)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
@@ -105,7 +105,7 @@ def load_checkpoint(
             f"'{source}' contradicts itself: its tokenizer has {len(tokenizer)} wordpieces, its network embeds "
             f"{network.config.vocab_size}. Take the tokenizer that belongs to these weights."
         )
-    positions = _usable_positions(network.config)
+    positions = usable_positions(network.config)
     if preset and preset.positions < positions:
         positions = preset.positions
     tokenizer.model_max_length = positions
@@ -124,7 +124,7 @@ def load_tokenizer(
     RETURNS (transformers.PreTrainedTokenizerFast): With truncation and padding off.
     RAISES (ValueError): There is none, it has no offsets, or its casing contradicts its vocabulary.
     """
-    source, preset, options = _resolve(name, revision, local_files_only)
+    source, preset, options = resolve_name(name, revision, local_files_only)
     tokenizer = _open_tokenizer(source, options)
     wanted = lowercase if lowercase is not None else preset.lowercase if preset else None
     if wanted is None and _is_wordpiece(tokenizer):
@@ -206,10 +206,10 @@ def load_saved_checkpoint(folder: Path) -> Checkpoint:
     return load_checkpoint(str(folder), local_files_only=True, lowercase=lowercase)
 
 
-def _resolve(
+def resolve_name(
     name: str, revision: Optional[str], local_files_only: bool
 ) -> Tuple[str, Optional[Preset], Dict[str, Any]]:
-    """RETURNS: hub id or folder, its preset if it has one, and the options of `from_pretrained`."""
+    """Find a checkpoint. RETURNS: hub id or folder, its preset if it has one, and the options of `from_pretrained`."""
     if Path(name).is_dir():
         return str(Path(name)), None, {"local_files_only": True}
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
@@ -244,7 +244,7 @@ def _tokenizer_config(source: str, options: Dict[str, Any]) -> Dict[str, Any]:
     return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
 
 
-def _usable_positions(config: Any) -> int:
+def usable_positions(config: Any) -> int:
     positions = getattr(config, "max_position_embeddings", None) or 512
     if config.model_type in _OFFSET_POSITIONS:
         positions -= (config.pad_token_id or 0) + 1

@@ -136,6 +136,18 @@ def test_differences_are_between_the_pipelines_on_the_same_notes(pipelines, corp
     assert [set(each["difference"].values()) for each in same["differences"]] == [{0.0}, {0.0}]
 
 
+def test_differences_are_on_the_labels_that_both_pipelines_have(tmp_path, corpora):
+    # The first finds all diseases, and a drug in the wrong place; the second, which knows no drugs, two of three diseases.
+    first = write_rules(tmp_path / "first", Disease=["pneumonia", "chest pain"], Drug=["for"])
+    second = write_rules(tmp_path / "second", Disease=["pneumonia"])
+    result, cells = run({"first": first, "second": second}, {"full": corpora["full"]})
+    assert cells["first", "full"]["f1"]["value"] == pytest.approx(2 * 3 / (4 + 4))
+    assert cells["second", "full"]["f1"]["value"] == pytest.approx(2 * 2 / (2 + 3))
+    (difference,) = result["differences"]
+    assert difference["labels"] == ["Disease"]
+    assert difference["difference"]["value"] == pytest.approx(1 - 2 * 2 / (2 + 3))
+
+
 def test_corpora_are_described_and_may_be_cut(pipelines, corpora, label_map):
     result, cells = run(pipelines, corpora, label_map=label_map)
     few = result["corpora"]["few"]

@@ -1,5 +1,4 @@
-"""The commands `python -m spacy clinicalbert …`. spaCy imports this module at each of its commands: nothing heavy may be
-imported here."""
+"""`python -m spacy clinicalbert transfer`."""
 
 import json
 from enum import Enum
@@ -7,40 +6,8 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 import typer
-from spacy.cli import app as spacy_app
 
-app = typer.Typer(name="clinicalbert", help="Clinical encoders", no_args_is_help=True, add_completion=False)
-spacy_app.add_typer(app)
-# Older typers print the variables of a failing command, which hold notes.
-spacy_app.pretty_exceptions_show_locals = False
-
-
-@app.callback()
-def main() -> None:
-    """Clinical encoders in spaCy pipelines."""
-
-
-@app.command()
-def quantize(
-    pipeline: Path = typer.Argument(..., exists=True, file_okay=False, help="A saved pipeline with clinicalbert"),
-    notes: Path = typer.Argument(..., exists=True, dir_okay=False, help='JSON lines with "text", or .spacy'),
-    output: Path = typer.Argument(..., help="Where to write the pipeline"),
-    min_agreement: float = typer.Option(0.985, min=0, max=1, help="Least agreement with float32, in every head"),
-    max_notes: int = typer.Option(400, min=4, help="Take no more notes than this"),
-) -> None:
-    """Write the pipeline with an encoder in int8, which predicts with OpenVINO.
-
-    Half of the notes calibrate it, and the other half show whether each head still finds what it finds in float32. Where
-    one does not, fewer matrix products become int8; where that does not help, nothing is written. The pipeline opens
-    without OpenVINO too, and then predicts in its best other format.
-    """
-    from .encoder.quantize import quantize_pipeline
-
-    try:
-        quantize_pipeline(pipeline, notes, output, min_agreement=min_agreement, max_notes=max_notes, say=typer.echo)
-    except ValueError as err:
-        typer.echo(str(err), err=True)
-        raise typer.Exit(1) from err
+from .app import app
 
 
 class Task(str, Enum):
@@ -72,11 +39,11 @@ def transfer(
     A pipeline is scored on the labels that it shares with a corpus, with 95 % intervals from a bootstrap over notes. What a corpus does not
     annotate is no error there; what does not count is counted by itself. Prints Markdown tables.
     """
-    from .evaluation.heat_map import SUFFIXES, plot_heat_map
-    from .evaluation.labels import read_label_map
-    from .evaluation.tables import transfer_tables
-    from .evaluation.transfer import check_installed
-    from .evaluation.transfer import transfer as score_all
+    from ..evaluation.heat_map import SUFFIXES, plot_heat_map
+    from ..evaluation.labels import read_label_map
+    from ..evaluation.tables import transfer_tables
+    from ..evaluation.transfer import check_installed
+    from ..evaluation.transfer import transfer as score_all
 
     try:
         check_installed()

@@ -1,0 +1,1 @@
+"""What may be wrong with annotated text, found before anything is trained on it: `python -m spacy clinicalbert check`."""

@@ -1,0 +1,203 @@
+"""The config of a pretraining run, in spaCy's form; docs/pretraining.md explains it section by section."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Literal, Optional, Union
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from spacy.util import load_config
+from thinc.api import Config
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Training(_Section):
+    """[pretraining]: `max_steps` steps of the optimiser; a pass is cut into parts of at most `max_batch_items` positions."""
+
+    max_steps: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    max_batch_items: int = Field(default=4096, ge=1)
+    checkpoint_minutes: float = Field(default=15.0, ge=0)
+    log_steps: int = Field(default=20, ge=1)
+    tensorboard: bool = False
+    save_precision: Literal["float32", "float16"] = "float32"
+
+
+class Encoder(_Section):
+    """[encoder]: what training starts from: `name` (preset, hub id or folder), or nothing but `config`, as
+    `transformers.AutoConfig.for_model` takes it. Dropout rates hold during pretraining; what is saved keeps the base's."""
+
+    name: Optional[str] = None
+    revision: Optional[str] = None
+    local_files_only: bool = False
+    lowercase: Optional[bool] = None
+    config: Optional[Dict[str, Any]] = None
+    dropout: Optional[float] = Field(default=None, ge=0, lt=1)
+    attention_dropout: Optional[float] = Field(default=None, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Encoder":
+        if (self.name is None) == (self.config is None):
+            raise ValueError("set either name, a pretrained encoder, or config, to start from nothing")
+        if self.config is not None and ("model_type" not in self.config or self.lowercase is None):
+            raise ValueError("to start from nothing, config wants a model_type, and lowercase must be true or false")
+        return self
+
+
+class Vocabulary(_Section):
+    """[vocabulary]: wordpieces learned from the training text, of which `size` replace the base's or are added to them."""
+
+    mode: Literal["keep", "replace", "add"] = "keep"
+    size: int = Field(default=16000, ge=1)
+    min_frequency: int = Field(default=2, ge=1)
+
+
+class Source(_Section):
+    """[corpus.sources.NAME] and [validation.sets.NAME]: where text comes from; see `texts.read_notes`."""
+
+    path: str
+    format: Optional[Literal["jsonl", "parquet", "txt", "spacy", "public"]] = None
+    corpus: Optional[str] = None
+    split: Optional[str] = None
+    weight: float = Field(default=1.0, gt=0)
+    hole: Optional[str] = None
+    licence: Optional[str] = None
+
+
+class Concepts(_Section):
+    """[corpus.concepts]: which spans are clinical concepts: those of a list of terms, or of a pipeline's entities."""
+
+    terms: Optional[str] = None
+    pipeline: Optional[str] = None
+
+
+class Corpus(_Section):
+    """[corpus]: the training text; `cache` is the folder of its wordpieces."""
+
+    cache: str
+    sources: Dict[str, Source] = Field(min_length=1)
+    concepts: Concepts = Concepts()
+
+
+class Objective(_Section):
+    """[objective]: what is masked. A concept is chosen `concept_weight` times as often as a word."""
+
+    units: Literal["wordpieces", "words", "concepts"] = "words"
+    rate: float = Field(default=0.15, gt=0, lt=1)
+    concept_weight: float = Field(default=3.0, gt=0)
+    next_sentence: bool = False
+
+
+class Stage(_Section):
+    """[stages.NAME]: a share of the steps, with blocks of one length in wordpieces, special tokens included."""
+
+    length: int = Field(ge=8)
+    batch_size: int = Field(ge=1)
+    share: float = Field(gt=0, le=1)
+
+
+class Optimizer(_Section):
+    """[optimizer]: AdamW, with a rate that rises over `warmup_steps` and then falls to zero at the last step."""
+
+    learn_rate: float = Field(default=5e-4, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: float = Field(default=0.01, ge=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    eps: float = Field(default=1e-6, gt=0)
+    grad_clip: float = Field(default=1.0, gt=0)
+
+
+class Validation(_Section):
+    """[validation]: held-out sets, of each the first `max_pieces` wordpieces, every `steps` steps. After `patience` rounds
+    without a better mean loss training stops; 0 goes on."""
+
+    sets: Dict[str, Source] = {}
+    steps: int = Field(default=500, ge=1)
+    length: int = Field(default=128, ge=8)
+    max_pieces: int = Field(default=20000, ge=1)
+    patience: int = Field(default=0, ge=0)
+
+
+class Pretraining(_Section):
+    """A whole config."""
+
+    paths: Dict[str, Any] = {}
+    pretraining: Training
+    encoder: Encoder
+    vocabulary: Vocabulary = Vocabulary()
+    corpus: Corpus
+    objective: Objective = Objective()
+    stages: Dict[str, Stage] = Field(min_length=1)
+    optimizer: Optimizer = Optimizer()
+    validation: Validation = Validation()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Pretraining":
+        total = sum(stage.share for stage in self.stages.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of [stages] must add up to 1, not {total:g}")
+        concepts = self.corpus.concepts
+        if self.objective.units == "concepts" and not (concepts.terms or concepts.pipeline):
+            raise ValueError("units = concepts wants terms or a pipeline in [corpus.concepts]")
+        return self
+
+    def stage_ends(self) -> List[int]:
+        """The step at which each stage is over, in their order."""
+        ends, share = [], 0.0
+        for stage in self.stages.values():
+            share += stage.share
+            ends.append(round(share * self.pretraining.max_steps))
+        return ends
+
+    def to_config(self) -> Config:
+        """The config with all its defaults, to be written down."""
+        return Config(self.model_dump())
+
+
+# What may differ when a run is resumed: it changes neither batches nor weights.
+FREE = ("pretraining.checkpoint_minutes", "pretraining.log_steps", "pretraining.tensorboard", "validation.patience")
+
+
+def read_config(path: Union[str, Path], overrides: Optional[Dict[str, Any]] = None) -> Pretraining:
+    """Read and check a config.
+
+    path (Union[str, Path]): The .cfg file.
+    overrides (Optional[Dict[str, Any]]): Dotted names → values in place of the file's.
+    RETURNS (Pretraining): The config with all defaults.
+    RAISES (ValueError): Names each setting that is missing, unknown or out of range.
+    """
+    return check_config(load_config(path, overrides=overrides or {}, interpolate=True), str(path))
+
+
+def check_config(config: Dict[str, Any], where: str) -> Pretraining:
+    """See `read_config`."""
+    try:
+        return Pretraining.model_validate(dict(config))
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in error.errors()]
+    raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
+
+
+def changed_settings(old: Pretraining, new: Pretraining) -> List[str]:
+    """The settings, as dotted names, by which a run would not be the one that it resumes.
+
+    old (Pretraining): As the run was begun.
+    new (Pretraining): As it is to go on.
+    RETURNS (List[str]): Empty where it is the same run.
+    """
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return [name for name in names if name not in FREE and not name.startswith("paths.")]
+
+
+def _flat(section: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:
+    flat: Dict[str, Any] = {}
+    for name, value in section.items():
+        flat.update(
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+        )
+    return flat

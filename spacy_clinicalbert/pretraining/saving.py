@@ -1,0 +1,112 @@
+"""What a run writes: checkpoints to go on from, and the encoder for use. Each folder is written beside its place and then moved
+there, so that a kill leaves a whole one."""
+
+import copy
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import torch
+
+_KEEP = 2
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    step (int): Steps done.
+    pieces (int): Wordpieces read, special tokens included.
+    seconds (float): Spent in training.
+    cursors (Dict[str, Dict[str, int]]): Stage → source → blocks read.
+    sources (Dict[str, Any]): What the caches hold: a run must go on with the same text.
+    best (Optional[float]): The lowest mean loss on the held-out sets, in `best_step`; since then `stale` rounds.
+    figures (Dict[str, Any]): The last round on the held-out sets, by set.
+    best_figures (Dict[str, Any]): Those of the best round.
+    stopped (bool): Whether training has stopped early.
+    """
+
+    step: int = 0
+    pieces: int = 0
+    seconds: float = 0.0
+    cursors: Dict[str, Dict[str, int]] = field(default_factory=dict)
+    sources: Dict[str, Any] = field(default_factory=dict)
+    best: Optional[float] = None
+    best_step: int = 0
+    stale: int = 0
+    figures: Dict[str, Any] = field(default_factory=dict)
+    best_figures: Dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def checkpoints(output: Path) -> List[Path]:
+    """The checkpoints of a run, the latest last."""
+    return sorted(path for path in (output / "checkpoints").glob("step-*") if not path.suffix)
+
+
+def save_checkpoint(output: Path, network: Any, optimizer: Any, progress: Progress) -> None:
+    """Write weights, the optimiser's state and counters, and keep the last two checkpoints. (Random numbers follow from seed and
+    step, and have no state.)"""
+    folder = output / "checkpoints" / f"step-{progress.step:08d}"
+    part = _begin(folder)
+    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, part / "state.pt")
+    (part / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf8")
+    _finish(part, folder)
+    for old in checkpoints(output)[:-_KEEP]:
+        shutil.rmtree(old)
+
+
+def load_checkpoint(folder: Path, network: Any, optimizer: Any) -> Progress:
+    """Load what `save_checkpoint` wrote into network and optimiser.
+
+    RAISES (ValueError): The folder is damaged.
+    """
+    try:
+        progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf8")))
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The checkpoint '{folder}' cannot be read ({error}). Delete it to go on from the one before."
+        ) from None
+    return progress
+
+
+def save_model(folder: Path, network: Any, tokenizer: Any, rates: Dict[str, Any], precision: str, card: str) -> None:
+    """Write a folder that `AutoModelForMaskedLM`, `AutoModel`, `AutoTokenizer` and the factory `clinicalbert` open.
+
+    network (transformers.PreTrainedModel): The trained one, with its head.
+    rates (Dict[str, Any]): The dropout rates that its config had before.
+    precision (str): "float32" or "float16", of the weights written.
+    card (str): The model card.
+    """
+    part = _begin(folder)
+    dtype = torch.float16 if precision == "float16" else torch.float32
+    saved = copy.deepcopy(network).to(dtype=dtype, device="cpu")
+    for name, rate in rates.items():
+        setattr(saved.config, name, rate)
+    saved.save_pretrained(part, safe_serialization=True)
+    tokenizer.save_pretrained(part)
+    (part / "README.md").write_text(card, encoding="utf8")
+    _finish(part, folder)
+
+
+def _begin(folder: Path) -> Path:
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def _finish(part: Path, folder: Path) -> None:
+    if folder.exists():
+        old = folder.with_name(folder.name + ".old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+        part.rename(folder)
+        shutil.rmtree(old)
+    else:
+        part.rename(folder)

@@ -1,0 +1,221 @@
+"""The training loop."""
+
+import logging
+import os
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy
+import torch
+
+from ..encoder.checkpoints import usable_positions
+from ..encoder.engines import autocast
+from .batches import Batches, held_out_batches, make_collator, split_batch
+from .blocks import Frame
+from .card import write_card
+from .config import FREE, Pretraining, changed_settings, read_config
+from .log import RunLog
+from .masking import IGNORED
+from .model import MaskedLM, load_network
+from .prepare import Prepared, prepare
+from .saving import Progress, checkpoints, load_checkpoint, save_checkpoint, save_model
+from .schedule import make_optimizer, rate_at
+from .validate import validate
+from .vocabulary import piece_characters
+
+logger = logging.getLogger(__name__)
+
+
+def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_only: bool = False) -> None:
+    """Pretrain an encoder: read the text, learn the vocabulary, train, and write `model-last` and `model-best`.
+
+    config (Pretraining): The run; see `config.read_config`.
+    output (Path): A folder for the run: its config, log, checkpoints and models.
+    resume (bool): Go on from the last checkpoint in it.
+    prepare_only (bool): Learn the vocabulary and fill the cache, and train nothing.
+    RAISES (ValueError): The folder holds another run, or the one to resume is missing or has other settings.
+    RAISES (ImportError): accelerate is not installed.
+    """
+    if prepare_only:
+        prepare(config)
+        return
+    try:
+        from accelerate import Accelerator
+    except ImportError:
+        raise ImportError("Pretraining wants accelerate: pip install 'spacy-clinicalbert[pretrain]'.") from None
+    # Without cpu=True several processes on a CPU each take themselves for the only one.
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    n_wanted = int(os.environ.get("WORLD_SIZE", 1))
+    if accelerator.num_processes != n_wanted:
+        raise ValueError(f"{n_wanted} processes were started, and {accelerator.num_processes} found each other.")
+    if accelerator.is_main_process and n_wanted > 1:
+        logger.info("%d processes", n_wanted)
+    _check_output(config, output, resume)
+    accelerator.wait_for_everyone()
+    with accelerator.main_process_first():
+        prepared = prepare(config)
+    if accelerator.is_main_process:
+        output.mkdir(parents=True, exist_ok=True)
+        config.to_config().to_disk(output / "config.cfg")
+    Run(config, prepared, output, accelerator, resume).train()
+    accelerator.end_training()
+
+
+def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
+    before = output / "config.cfg"
+    if not resume:
+        if before.exists():
+            raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
+        return
+    if not before.is_file() or not checkpoints(output):
+        raise ValueError(f"'{output}' has no checkpoint to resume from.")
+    changed = changed_settings(read_config(before), config)
+    if changed:
+        raise ValueError(
+            f"The run in '{output}' was begun with other settings: {', '.join(changed)}. Resume with its own config.cfg; only "
+            f"{', '.join(FREE)} may change."
+        )
+
+
+class Run:
+    """A run in one process of perhaps several.
+
+    config (Pretraining): Its settings.
+    prepared (Prepared): Its text and vocabulary.
+    output (Path): Its folder.
+    accelerator (accelerate.Accelerator): Its processes and device.
+    resume (bool): Go on from the last checkpoint.
+    """
+
+    def __init__(self, config: Pretraining, prepared: Prepared, output: Path, accelerator: Any, resume: bool) -> None:
+        self.config = config
+        self.prepared = prepared
+        self.output = output
+        self.accelerator = accelerator
+        torch.manual_seed(config.pretraining.seed)  # for heads that are fresh
+        tokenizer = prepared.tokenizer
+        network, self.rates = load_network(config.encoder, prepared.old, tokenizer, config.objective.next_sentence)
+        longest = max([stage.length for stage in config.stages.values()] + [config.validation.length])
+        positions = usable_positions(network.config)
+        if longest > positions:
+            raise ValueError(f"A block of {longest} wordpieces is longer than the network's {positions} positions.")
+        tokenizer.model_max_length = positions
+        self.network = network.to(accelerator.device)
+        optimizer = make_optimizer(self.network, config.optimizer)
+        found = {name: tokens.meta for name, tokens in prepared.sources.items()}
+        self.progress = Progress(sources=found)
+        if resume:
+            self.progress = load_checkpoint(checkpoints(output)[-1], self.network, optimizer)
+            if self.progress.sources != found:
+                raise ValueError("The text is not that with which the run was begun. Put it back, or begin a new run.")
+        embeddings, decoder = self.network.get_input_embeddings(), self.network.get_output_embeddings()
+        if accelerator.device.type == "cpu" and accelerator.num_processes == 1 and decoder is not None:
+            # The decoder's gradient is whole; that of the words of a batch is added to it without zeros for the others.
+            embeddings.sparse = decoder.weight is embeddings.weight
+        self._saved_step = -1
+        self.masked_lm = MaskedLM(self.network)
+        self.model, self.optimizer = accelerator.prepare(self.masked_lm, optimizer)
+        self.batches = Batches(config, prepared.sources, tokenizer, self.progress.cursors)
+        self.characters = torch.from_numpy(piece_characters(tokenizer))
+        collator, frame = make_collator(config.objective, tokenizer), Frame(tokenizer)
+        self.held_out = {
+            name: list(held_out_batches(config, tokens, collator, frame)) for name, tokens in prepared.sets.items()
+        }
+
+    def train(self) -> None:
+        """Train to the last step, or until the held-out sets get no better."""
+        settings, progress = self.config.pretraining, self.progress
+        is_main = self.accelerator.is_main_process
+        log = RunLog(self.output, progress.step, settings.max_steps, settings.tensorboard, is_main)
+        if progress.step == 0:
+            self._validate(log)
+        saved = logged = time.monotonic()
+        lost: List[torch.Tensor] = []
+        pieces = 0
+        self.model.train()
+        while progress.step < settings.max_steps and not progress.stopped:
+            start = time.monotonic()
+            batch = self.batches.batch(progress.step)
+            loss, norm, rate = self._step(batch)
+            progress.step += 1
+            progress.pieces += batch["input_ids"].numel()
+            progress.seconds += time.monotonic() - start
+            pieces += batch["input_ids"].numel()
+            lost.append(loss)
+            log.advance()
+            if progress.step % settings.log_steps == 0:
+                mean = float(self.accelerator.reduce(torch.stack(lost).mean(), reduction="sum"))
+                now = time.monotonic()
+                values = {"loss": mean, "rate": rate, "norm": float(norm), "pieces_per_second": pieces / (now - logged)}
+                log.row(progress.step, "train", values)
+                lost, pieces, logged = [], 0, now
+            if progress.step % self.config.validation.steps == 0 or progress.step == settings.max_steps:
+                before = time.monotonic()
+                self._validate(log)
+                logged += time.monotonic() - before
+            if is_main and (time.monotonic() - saved) / 60 >= settings.checkpoint_minutes:
+                self._checkpoint()
+                saved = time.monotonic()
+        if is_main and self._saved_step != progress.step:
+            self._checkpoint()
+        log.close()
+
+    def _step(self, batch: Dict[str, torch.Tensor]) -> Any:
+        """One step of the optimiser. RETURNS: This process' share of the loss, the gradient's norm, the learning rate."""
+        settings, step, accelerator = self.config.pretraining, self.progress.step, self.accelerator
+        rank, n_processes = accelerator.process_index, accelerator.num_processes
+        # Random numbers follow from the step: a run that is resumed needs no state of theirs.
+        seed = numpy.random.SeedSequence([settings.seed, step, rank]).generate_state(1)[0]
+        torch.manual_seed(int(seed))
+        rate = rate_at(step, self.config.optimizer, settings.max_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # All processes' labels: each loss is a mean over the whole batch, however it is shared out.
+        n_labels = max(1, int((batch["labels"] != IGNORED).sum()))
+        total = torch.zeros((), device=accelerator.device)
+        parts = split_batch(batch, rank, n_processes, settings.max_batch_items)
+        for number, part in enumerate(parts):
+            inputs = {name: values.to(accelerator.device) for name, values in part.items()}
+            with nullcontext() if number == len(parts) - 1 else accelerator.no_sync(self.model):
+                with autocast(accelerator.device.type, settings.precision):
+                    masked, following = self.model(**inputs)
+                loss = masked / n_labels + following / len(batch["input_ids"])
+                accelerator.backward(loss * n_processes)  # which takes the mean over processes
+            total += loss.detach()
+        norm = accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.grad_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total, norm, rate
+
+    def _validate(self, log: RunLog) -> None:
+        progress, settings = self.progress, self.config.validation
+        if not self.held_out:
+            return
+        for name, batches in self.held_out.items():
+            found = validate(
+                self.masked_lm, batches, self.characters, self.config.pretraining.precision, self.accelerator
+            )
+            progress.figures[name] = found
+            log.row(progress.step, name, found)
+        mean = sum(found["loss"] for found in progress.figures.values()) / len(progress.figures)
+        if progress.best is None or mean < progress.best:
+            progress.best, progress.best_step, progress.stale = mean, progress.step, 0
+            progress.best_figures = {name: dict(found) for name, found in progress.figures.items()}
+            if self.accelerator.is_main_process and progress.step:
+                self._save("model-best")
+        else:
+            progress.stale += 1
+            progress.stopped = 0 < settings.patience <= progress.stale
+
+    def _checkpoint(self) -> None:
+        self.progress.cursors = self.batches.cursors
+        save_checkpoint(self.output, self.network, self.optimizer, self.progress)
+        self._saved_step = self.progress.step
+        self._save("model-last")
+
+    def _save(self, name: str) -> None:
+        card = write_card(self.config, self.prepared, self.progress, self.batches.passes())
+        precision = self.config.pretraining.save_precision
+        save_model(self.output / name, self.network, self.prepared.tokenizer, self.rates, precision, card)

@@ -1,0 +1,105 @@
+import numpy
+import pytest
+
+from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
+from spacy_clinicalbert.pretraining.concepts import make_finder
+from spacy_clinicalbert.pretraining.config import Concepts, Source
+from spacy_clinicalbert.pretraining.tokens import CONCEPT, CONCEPT_START, HOLE, SPECIAL, WORD, fill_holes, open_tokens
+from tests.pretraining.conftest import write_notes
+
+TEXTS = ["The patient denies chest pain.", "No cough, <dig> fevers of <dig>.<dig>."]
+NO_CONCEPTS = make_finder(Concepts())
+
+
+@pytest.fixture
+def tokenizer(toy):
+    return load_tokenizer(toy)
+
+
+def open_notes(tmp_path, tokenizer, texts=TEXTS, finder=NO_CONCEPTS, **settings):
+    source = Source(path=write_notes(tmp_path / "notes.jsonl", texts), **settings)
+    return open_tokens("notes", source, tokenizer, tmp_path / "cache", *finder, 0)
+
+
+def test_cache_holds_the_tokenizers_wordpieces_note_by_note(tmp_path, tokenizer):
+    tokens = open_notes(tmp_path, tokenizer)
+    assert len(tokens) == 2 and tokens.meta["notes"] == 2 and tokens.meta["words"] == (tokens.flags & WORD > 0).sum()
+    for number, text in enumerate(TEXTS):
+        inside = slice(tokens.borders[number], tokens.borders[number + 1])
+        encoding = tokenizer(text, add_special_tokens=False)
+        assert tokens.ids[inside].tolist() == encoding["input_ids"]
+        words = encoding.word_ids()
+        assert (tokens.flags[inside] & WORD > 0).tolist() == [
+            i == 0 or words[i] != words[i - 1] for i in range(len(words))
+        ]
+
+
+def test_cache_is_made_once_and_anew_for_another_text_or_vocabulary(tmp_path, toy, tokenizer):
+    open_notes(tmp_path, tokenizer)
+    (first,) = (tmp_path / "cache").iterdir()
+    stamp = (first / "ids.bin").stat().st_mtime_ns
+    source = Source(path=str(tmp_path / "notes.jsonl"), weight=3.0)
+    open_tokens("notes", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
+    assert (first / "ids.bin").stat().st_mtime_ns == stamp and len(list((tmp_path / "cache").iterdir())) == 1
+    open_notes(tmp_path, tokenizer, ["Other text."])
+    tokenizer.add_tokens(["chest"])
+    open_tokens("notes", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_holes_are_numbers_that_are_flagged(tmp_path, tokenizer):
+    tokens = open_notes(tmp_path, tokenizer, hole="<dig>")
+    pieces = tokenizer.convert_ids_to_tokens(tokens.ids.tolist())
+    held = [piece.removeprefix("##") for piece, flag in zip(pieces, tokens.flags) if flag & HOLE]
+    assert tokens.meta["holes"] == 3 and "".join(held).isdigit() and not {"<", "dig"} & set(pieces)
+    assert "." in [piece for piece, flag in zip(pieces, tokens.flags) if not flag & HOLE]
+
+
+def test_fill_holes_gives_the_spans_of_the_numbers():
+    text, spans = fill_holes("<dig>a<dig><dig> b", "<dig>", numpy.random.default_rng(0))
+    assert len(spans) == 3 and all(text[start:end].isdigit() for start, end in spans)
+    rest = list(text)
+    for start, end in reversed(spans):
+        del rest[start:end]
+    assert "".join(rest) == "a b"
+    assert fill_holes("<dig>", None, numpy.random.default_rng(0)) == ("<dig>", [])
+
+
+def test_terms_are_flagged_whole_longest_first(tmp_path, tokenizer):
+    (tmp_path / "terms.txt").write_text("pain\nCHEST PAIN\n\nfever\n")
+    tokens = open_notes(tmp_path, tokenizer, finder=make_finder(Concepts(terms=str(tmp_path / "terms.txt"))))
+    pieces = tokenizer.convert_ids_to_tokens(tokens.ids.tolist())
+    assert [piece for piece, flag in zip(pieces, tokens.flags) if flag & CONCEPT] == ["chest", "pain"]
+    assert [piece for piece, flag in zip(pieces, tokens.flags) if flag & CONCEPT_START] == ["chest"]
+
+
+def test_entities_of_a_pipeline_are_concepts(tmp_path):
+    import spacy
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "cough"}])
+    nlp.to_disk(tmp_path / "pipeline")
+    (tmp_path / "terms.txt").write_text("lungs\n")
+    find, key = make_finder(Concepts(pipeline=str(tmp_path / "pipeline"), terms=str(tmp_path / "terms.txt")))
+    assert find(["Lungs: no cough.", ""]) == [[(0, 5), (10, 15)], []] and key
+
+
+@pytest.mark.parametrize(
+    "concepts, message", [({"terms": "t.txt"}, "no terms"), ({"pipeline": "nowhere"}, "cannot be loaded")]
+)
+def test_concepts_that_are_not_there_are_an_error(concepts, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.txt").write_text("\n")
+    with pytest.raises(ValueError, match=message):
+        make_finder(Concepts(**concepts))
+
+
+def test_unknown_wordpieces_are_counted_and_no_targets(tmp_path, tokenizer):
+    tokens = open_notes(tmp_path, tokenizer, ["The 痛 patient."])
+    assert tokens.meta["unknown"] == 1 and (tokens.flags & SPECIAL > 0).sum() == 1
+
+
+def test_source_of_which_nothing_can_be_read_is_an_error(tmp_path, tokenizer):
+    with pytest.raises(ValueError, match="Nothing of the source 'notes'"):
+        open_notes(tmp_path, tokenizer, [" "])
+    assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".part"]

@@ -1,0 +1,226 @@
+"""Whole runs of a toy network: what is written, what a kill leaves, and that several processes do what one does."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+from spacy_clinicalbert.pretraining.prepare import prepare
+from spacy_clinicalbert.pretraining.saving import checkpoints
+from spacy_clinicalbert.pretraining.train import pretrain
+from tests.conftest import encoder_config
+from tests.pretraining.conftest import ROOT
+
+NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0}
+
+
+def rows(output, group):
+    lines = (output / "log.jsonl").read_text(encoding="utf8").splitlines()
+    return [row for row in map(json.loads, lines) if row["group"] == group]
+
+
+def weights(output, model="model-last"):
+    return load_file(output / model / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def run_command(config, output, *options, n_processes=1):
+    """The command in processes of its own."""
+    config.to_config().to_disk(output.with_suffix(".cfg"))
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(n_processes), "--master_port", "29577"]
+    command = [
+        "-m",
+        "spacy",
+        "clinicalbert",
+        "pretrain",
+        str(output.with_suffix(".cfg")),
+        "--output",
+        str(output),
+        *options,
+    ]
+    return subprocess.Popen(
+        [sys.executable, *(launch if n_processes > 1 else []), *command],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("mode", ["keep", "replace", "add"])
+def test_run_learns_and_writes_what_others_open(mode, make_run, tmp_path, toy):
+    config = make_run(
+        pretraining={"max_steps": 60},
+        vocabulary={"mode": mode, "size": 600},
+        stages={
+            "short": {"length": 32, "batch_size": 8, "share": 0.5},
+            "long": {"length": 64, "batch_size": 4, "share": 0.5},
+        },
+        optimizer={"learn_rate": 5e-3, "warmup_steps": 5},
+        validation={"steps": 30},
+    )
+    output = tmp_path / "run"
+    pretrain(config, output)
+    held_out = rows(output, "dev")
+    assert [row["step"] for row in held_out] == [0, 30, 60]
+    assert held_out[-1]["loss"] < held_out[0]["loss"] - 0.3 and held_out[-1]["accuracy"] > held_out[0]["accuracy"]
+    assert held_out[-1]["perplexity"] == pytest.approx(math.exp(held_out[-1]["loss"]))
+    for model in ("model-last", "model-best"):
+        folder = output / model
+        network, tokenizer = AutoModelForMaskedLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        assert AutoModel.from_pretrained(folder).config.hidden_dropout_prob == 0.1
+        assert (len(tokenizer) == network.config.vocab_size) == (mode != "keep")  # the toy has rows to spare
+        assert tokenizer.model_max_length == 512
+        nlp = spacy.blank("en")
+        nlp.add_pipe("clinicalbert", config=encoder_config(str(folder)))
+        nlp.initialize()
+        assert nlp("The Patient denies pain.")._.trf_data.model_output.last_hidden_state.shape == (1, 5, 32)
+        card = (folder / "README.md").read_text(encoding="utf8")
+        assert "| notes | not stated | 20 |" in card and "of 60 steps" in card and str(tmp_path) not in card
+    assert checkpoints(output)[-1].name == "step-00000060"
+
+
+def test_same_seed_gives_the_same_weights_and_another_gives_others(make_run, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        pretrain(make_run(pretraining={"seed": seed}), tmp_path / name)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_passes_of_any_size_give_the_same_step(make_run, tmp_path):
+    for items in (64, 4096):
+        config = make_run(pretraining={"max_batch_items": items, "max_steps": 2}, encoder=NO_DROPOUT)
+        pretrain(config, tmp_path / str(items))
+    one, other = weights(tmp_path / "64"), weights(tmp_path / "4096")
+    assert all(torch.allclose(one[name], other[name], atol=2e-4) for name in one)
+    logs = [rows(tmp_path / str(items), "train")[-1]["loss"] for items in (64, 4096)]
+    assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+
+
+def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
+    """Killed for good in the middle of the first length, with dropout, and resumed: to the bit what an unbroken run gives."""
+    config = make_run(pretraining={"max_steps": 80, "checkpoint_minutes": 0}, validation={"steps": 20})
+    pretrain(config, tmp_path / "whole")
+    process = run_command(config, tmp_path / "killed")
+    while process.poll() is None and not any(path.name >= "step-00000010" for path in checkpoints(tmp_path / "killed")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    said, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
+    left = checkpoints(tmp_path / "killed")
+    assert 1 <= len(left) <= 3 and left[-1].name < "step-00000080"
+    pretrain(config, tmp_path / "killed", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    assert same(weights(tmp_path / "whole", "model-best"), weights(tmp_path / "killed", "model-best"))
+    for group in ("train", "dev"):
+        whole, killed = rows(tmp_path / "whole", group), rows(tmp_path / "killed", group)
+        assert [row["step"] for row in whole] == [row["step"] for row in killed]
+        # But for the mean over steps of which some were before the kill.
+        assert sum(a["loss"] == b["loss"] for a, b in zip(whole, killed)) >= len(whole) - 1
+
+
+def test_two_processes_train_as_one(make_run, tmp_path):
+    settings = {"pretraining": {"max_steps": 4, "max_batch_items": 64, "log_steps": 1}, "encoder": NO_DROPOUT}
+    settings["optimizer"] = {"learn_rate": 1e-4, "eps": 1e-3}
+    config = make_run(**settings)
+    pretrain(config, tmp_path / "one")
+    process = run_command(config, tmp_path / "two", n_processes=2)
+    said, _ = process.communicate()
+    assert process.returncode == 0 and "2 processes" in said, said
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+    for group in ("train", "dev"):
+        for a, b in zip(rows(tmp_path / "one", group), rows(tmp_path / "two", group), strict=True):
+            assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+
+
+def test_next_sentence_run(make_run, tmp_path):
+    pretrain(make_run(objective={"next_sentence": True, "units": "wordpieces"}), tmp_path / "run")
+    assert AutoModelForMaskedLM.from_pretrained(tmp_path / "run" / "model-last").config.architectures == [
+        "BertForPreTraining"
+    ]
+
+
+def test_concept_run_measures_terms(make_run, tmp_path):
+    (tmp_path / "terms.txt").write_text("chest pain\nfever\ncough\nasthma\nhypertension\naspirin\n")
+    config = make_run()
+    corpus = {"concepts": {"terms": str(tmp_path / "terms.txt")}}
+    config = make_run(corpus=corpus, objective={"units": "concepts"}, validation={"max_pieces": 5000})
+    pretrain(config, tmp_path / "run")
+    assert 0 <= rows(tmp_path / "run", "dev")[-1]["term_accuracy"] <= 1
+
+
+def test_training_stops_early(make_run, tmp_path):
+    # A rate that moves nothing: no round is better than the first.
+    config = make_run(
+        pretraining={"max_steps": 50}, optimizer={"learn_rate": 1e-12}, validation={"patience": 2, "steps": 3}
+    )
+    pretrain(config, tmp_path / "run")
+    assert checkpoints(tmp_path / "run")[-1].name < "step-00000050"
+    assert rows(tmp_path / "run", "dev")[-1]["step"] < 50
+
+
+def test_float16_and_tensorboard(make_run, tmp_path):
+    config = make_run(pretraining={"save_precision": "float16", "tensorboard": True, "precision": "bfloat16"})
+    pretrain(config, tmp_path / "run")
+    assert {values.dtype for values in weights(tmp_path / "run").values()} == {torch.float16}
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_prepare_only_fills_the_cache_and_the_run_uses_it(make_run, tmp_path):
+    config = make_run(vocabulary={"mode": "replace", "size": 600})
+    pretrain(config, tmp_path / "run", prepare_only=True)
+    assert not (tmp_path / "run").exists()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")}
+    prepared = prepare(config)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")} == before
+    counts = prepared.vocabulary["sets"]["dev"]
+    assert counts["after"]["pieces_per_word"] < counts["before"]["pieces_per_word"]
+
+
+def test_folder_in_use_and_run_that_differs_are_errors(make_run, tmp_path):
+    config, output = make_run(pretraining={"max_steps": 2}), tmp_path / "run"
+    with pytest.raises(ValueError, match="no checkpoint to resume from"):
+        pretrain(config, output, resume=True)
+    pretrain(config, output)
+    with pytest.raises(ValueError, match="holds a run already"):
+        pretrain(config, output)
+    with pytest.raises(ValueError, match=r"other settings: optimizer\.learn_rate\."):
+        pretrain(make_run(pretraining={"max_steps": 2}, optimizer={"learn_rate": 1.0}), output, resume=True)
+    with pytest.raises(ValueError, match="text is not that"):
+        changed = make_run(pretraining={"max_steps": 2})
+        (tmp_path / "train.jsonl").write_text('{"text": "Other notes."}\n')
+        pretrain(changed, output, resume=True)
+
+
+def test_damaged_checkpoint_is_an_error_that_names_it(make_run, tmp_path):
+    config = make_run(pretraining={"max_steps": 2})
+    pretrain(config, tmp_path / "run")
+    state = checkpoints(tmp_path / "run")[-1] / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="step-00000002.* cannot be read"):
+        pretrain(config, tmp_path / "run", resume=True)
+
+
+def test_block_longer_than_the_positions_is_an_error(make_run, tmp_path):
+    with pytest.raises(ValueError, match="longer than the network's 512"):
+        pretrain(make_run(stages={"short": {"length": 600, "batch_size": 1, "share": 0.5}}), tmp_path / "run")
+
+
+def test_command_says_what_is_wrong_without_a_traceback(make_run, tmp_path):
+    process = run_command(make_run(), tmp_path / "run", "--optimizer.learn_rat", "1")
+    said, _ = process.communicate()
+    assert process.returncode == 1 and "optimizer.learn_rat" in said and "Traceback" not in said
