@@ -244,10 +244,13 @@ class ClinicalAssertion(TrainablePipe):
                 self.cfg["temperatures"][axis] = found[axis].temperature
                 if precision is not None:
                     probabilities = softmax(own / found[axis].temperature)
-                    self.cfg["thresholds"][axis] = [0.0] + [
-                        threshold_for_precision(probabilities[:, j], truth == j, precision)
-                        for j in range(1, len(labels))
-                    ]
+                    thresholds = {
+                        label: threshold_for_precision(probabilities[:, j], truth == j, precision)
+                        for j, label in enumerate(labels)
+                        if j > 0
+                    }
+                    found[axis] = found[axis]._replace(thresholds=thresholds)
+                    self.cfg["thresholds"][axis] = thresholds
         return found
 
     def _spans(self, doc: Doc) -> Sequence[Span]:
@@ -270,7 +273,8 @@ class ClinicalAssertion(TrainablePipe):
         found: List[Assertions] = [{} for _ in logits]
         for axis, labels, columns in self._columns():
             probabilities = softmax(logits[:, columns] / self.cfg["temperatures"].get(axis, 1.0))
-            thresholds = self.cfg["thresholds"].get(axis, 0.0)
+            own = self.cfg["thresholds"].get(axis, {})
+            thresholds = numpy.array([own.get(label, 0.0) for label in labels])
             chosen = numpy.where(probabilities >= thresholds, probabilities, -1.0).argmax(axis=1)
             rows = numpy.arange(len(logits))
             for each, label, value in zip(found, chosen.tolist(), probabilities[rows, chosen].tolist()):

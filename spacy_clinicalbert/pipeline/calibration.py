@@ -4,7 +4,7 @@ Temperature scaling, expected calibration error and the reliability diagram are 
 of Modern Neural Networks", ICML 2017.
 """
 
-from typing import List, NamedTuple
+from typing import Dict, List, NamedTuple
 
 import numpy
 
@@ -43,6 +43,7 @@ class Calibration(NamedTuple):
     nll_after (float): With the temperatures.
     before (List[Bin]): Reliability with temperature 1.
     after (List[Bin]): With the temperatures.
+    thresholds (Dict[str, float]): Label → the threshold that was chosen for it; empty if none was wanted.
     """
 
     temperature: float
@@ -53,6 +54,7 @@ class Calibration(NamedTuple):
     nll_after: float
     before: List[Bin]
     after: List[Bin]
+    thresholds: Dict[str, float] = {}  # noqa: RUF012
 
 
 def softmax(logits: numpy.ndarray) -> numpy.ndarray:

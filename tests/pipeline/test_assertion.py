@@ -67,9 +67,9 @@ def test_assertion_takes_empty_docs_and_docs_without_spans(trained):
 
 
 def test_assertion_is_the_same_alone_and_in_a_batch(trained):
-    together = [assertions(doc) for doc in annotate(trained, with_ents(trained))]
-    alone = [assertions(trained(doc)) for doc in with_ents(trained)]
-    for one, other in zip(sum(together, []), sum(alone, [])):
+    together = [row for doc in annotate(trained, with_ents(trained)) for row in assertions(doc)]
+    alone = [row for doc in with_ents(trained) for row in assertions(trained(doc))]
+    for one, other in zip(together, alone):
         for axis in one:
             assert one[axis][0] == other[axis][0] and one[axis][1] == pytest.approx(other[axis][1], abs=1e-4)
 
@@ -166,7 +166,7 @@ def test_assertion_unknown_value_is_an_error_that_names_the_note(trained):
 
 def test_assertion_saves_and_loads(trained, tmp_path):
     pipe = trained.get_pipe("clinical_assertion")
-    pipe.cfg["temperatures"], pipe.cfg["thresholds"] = {"certainty": 2.0}, {"time": [0.0, 2.0]}
+    pipe.cfg["temperatures"], pipe.cfg["thresholds"] = {"certainty": 2.0}, {"time": {"historical": 2.0}}
     try:
         trained.to_disk(tmp_path)
         copies = [spacy.load(tmp_path), spacy.blank("en").from_config(trained.config).from_bytes(trained.to_bytes())]

@@ -27,7 +27,7 @@ def test_expected_calibration_error_of_known_numbers():
     right = numpy.array([True, True, False, True, False])
     table = reliability(confidence, right, n_bins=10)
     assert [each.n for each in table] == [0, 0, 0, 0, 0, 2, 0, 0, 1, 2]
-    # (2 · |0.5 − 0.55| + 1 · |1 − 0.85| + 2 · |0.5 − 0.95|) / 5
+    # (2 · |0.5 - 0.55| + 1 · |1 - 0.85| + 2 · |0.5 - 0.95|) / 5
     assert expected_calibration_error(table) == pytest.approx((0.1 + 0.15 + 0.9) / 5)
 
 
@@ -66,14 +66,14 @@ def test_calibrate_measures_each_half_with_the_other_halfs_temperature():
     """The halves are of opposite kinds here: what fits one makes the other worse."""
     logits = numpy.tile(numpy.array([[2.0, 0.0]], dtype="f"), (200, 1))
     groups = numpy.arange(200)
-    truth = numpy.where(groups % 2 == 0, 0, (groups // 2) % 2)  # the answer is right in all even notes, in half of the others
+    truth = numpy.where(
+        groups % 2 == 0, 0, (groups // 2) % 2
+    )  # the answer is right in all even notes, in half of the others
     found = calibrate(logits, truth, groups)
     assert found.nll_after > found.nll_before
 
 
-@pytest.mark.parametrize(
-    "precision, threshold", [(0.5, 0.2), (0.75, 0.6), (0.8, 0.8), (1.0, 0.8), (1.1, NEVER)]
-)
+@pytest.mark.parametrize("precision, threshold", [(0.5, 0.2), (0.75, 0.6), (0.8, 0.8), (1.0, 0.8), (1.1, NEVER)])
 def test_threshold_is_the_lowest_that_reaches_the_precision(precision, threshold):
     probabilities = numpy.array([0.6, 0.9, 0.8, 0.2, 0.6, 0.4])
     right = numpy.array([True, True, True, False, False, False])
