@@ -137,7 +137,8 @@ class ClinicalAssertion(TrainablePipe):
         self.cfg.update(axes={axis: list(each) for axis, each in found.items() if len(each) > 1})
         self.cfg.update(temperatures={}, thresholds={})
         for axis in found.keys() - self.label_data.keys():
-            logger.warning("%s leaves out '%s': training has %d labels on it", self.name, axis, len(found[axis]))
+            level = logging.WARNING if found[axis] else logging.INFO  # none is a corpus that does not annotate it
+            logger.log(level, "%s leaves out '%s': training has %d labels on it", self.name, axis, len(found[axis]))
         if not self.label_data:
             raise ValueError(
                 f"The component '{self.name}' found no axis with two labels. Gold spans are read from the references' "
