@@ -82,7 +82,9 @@ def plot_reliability(found: Calibrations, path: Path) -> None:
             bins = [one for one in table if one.n]
             width = table[0].high - table[0].low
             axis.bar([one.low for one in bins], [one.accuracy for one in bins], width, align="edge", edgecolor="white")
-            axis.plot([one.confidence for one in bins], [one.accuracy for one in bins], "k.", markersize=4)
+            axis.plot(
+                [one.confidence for one in bins], [one.accuracy for one in bins], "k.", markersize=4, clip_on=False
+            )
             axis.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
             axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
             axis.set_title(f"{name}, {what}\n{title}, ECE {error:.3f}, {each.n} answers", fontsize=9)

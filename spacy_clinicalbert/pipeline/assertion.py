@@ -227,7 +227,7 @@ class ClinicalAssertion(TrainablePipe):
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline.
         precision (Optional[float]): What a label's precision is to be at least, on these notes. Where no threshold reaches it, the label
-            is never given. None sets no thresholds.
+            is never given; a label that is not in these notes gets none. None sets no thresholds.
         RETURNS (Dict[str, Calibration]): Axis → how well its probabilities fit before and after. An axis without gold is not here.
         """
         examples = list(examples)
@@ -248,7 +248,7 @@ class ClinicalAssertion(TrainablePipe):
                     thresholds = {
                         label: threshold_for_precision(probabilities[:, j], truth == j, precision)
                         for j, label in enumerate(labels)
-                        if j > 0
+                        if j > 0 and (truth == j).any()
                     }
                     found[axis] = found[axis]._replace(thresholds=thresholds)
                     self.cfg["thresholds"][axis] = thresholds

@@ -9,8 +9,7 @@ from typing import Dict, List, NamedTuple
 import numpy
 
 N_BINS = 15  # Guo et al.
-# Where all answers are right, the best temperature is 0: probabilities of 1, which no finite sample shows.
-LIMITS = (0.05, 20.0)
+LIMITS = (0.05, 20.0)  # of a temperature
 NEVER = 2.0  # a threshold that no probability reaches
 
 
@@ -77,9 +76,10 @@ def fit_temperature(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
 
     logits (ndarray): (n, n_labels).
     truth (ndarray): (n,), the numbers of the right labels.
-    RETURNS (float): Within `LIMITS`; 1 without answers.
+    RETURNS (float): Within `LIMITS`; 1 without a wrong answer, for then the best temperature is 0, and every probability 1, which no finite
+        sample shows.
     """
-    if not len(truth):
+    if (logits.argmax(axis=1) == truth).all():
         return 1.0
     logits = logits.astype("float64")
     own = logits[numpy.arange(len(truth)), truth]

@@ -48,9 +48,11 @@ def test_temperature_undoes_a_factor_and_lowers_the_likelihood(factor):
         assert negative_log_likelihood(logits / (temperature * other), truth) > best
 
 
-def test_temperature_stays_within_limits():
+def test_temperature_stays_within_limits_and_wants_a_wrong_answer():
     logits = numpy.eye(3, dtype="f")
-    assert fit_temperature(logits, numpy.arange(3)) == pytest.approx(LIMITS[0])
+    assert fit_temperature(logits, numpy.arange(3)) == 1.0
+    nearly = numpy.array([[1, 0]] * 100 + [[0, 1e-9]])
+    assert fit_temperature(nearly, numpy.zeros(101, dtype=int)) == pytest.approx(LIMITS[0])
     assert fit_temperature(logits, numpy.array([1, 2, 0])) == pytest.approx(LIMITS[1])
     assert fit_temperature(logits[:0], numpy.arange(0)) == 1.0
 
