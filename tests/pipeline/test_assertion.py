@@ -282,3 +282,21 @@ def test_assertion_calibrates_by_axis(trained):
         assert pipe.calibrate([]) == {} and pipe.cfg["thresholds"] == {}
     finally:
         pipe.cfg["temperatures"], pipe.cfg["thresholds"] = {}, {}
+
+
+def test_assertion_keeps_its_answers_with_an_encoder_of_its_own(trained):
+    nlp = spacy.blank("en").from_config(trained.config).from_bytes(trained.to_bytes())
+    nlp.replace_listeners("encoder", "clinical_assertion", ["model.tok2vec"])
+    nlp.remove_pipe("encoder")
+    for one, other in zip(annotate(nlp, with_ents(nlp)), annotate(trained, with_ents(trained))):
+        assert [row["certainty"][0] for row in assertions(one)] == [row["certainty"][0] for row in assertions(other)]
+    text, spans = ASSERTED[0]
+    example = Example(with_ents(nlp)[0], make_reference(nlp, text, spans))
+    assert nlp.evaluate([example])["assertion_acc"] == 1.0
+
+
+@pytest.mark.parametrize("n_process", [1, 2])
+def test_assertion_pipes_in_processes(trained, n_process):
+    docs = list(trained.pipe(with_ents(trained), batch_size=2, n_process=n_process))
+    assert [len(assertions(doc)) for doc in docs] == [len(spans) for _, spans in ASSERTED]
+    assert docs[1].ents[0]._.assertion["certainty"][0] == "absent"
