@@ -3,6 +3,8 @@ the NegEx and ConText test kit, and negation in MACCROBAT.
 
     python -m benchmarks.assertion train corpora negex encoders/all-minilm-l6-v2 training/assertion-negex
     python -m benchmarks.assertion score corpora negex --pipeline training/assertion-negex/model-last --part dev
+    python -m benchmarks.assertion convert corpora negex dev corpus/assertion-negex/dev.spacy
+    python -m spacy clinicalbert calibrate training/assertion-negex/model-last corpus/assertion-negex/dev.spacy training/assertion-negex/calibrated
 
 Every gold span counts: one that begins or ends within a token is classified with that token. Historical is what the kit calls so; "not
 particular" is not historical. In MACCROBAT, spans of the labels that ever have a POLARITY count, and negated are those with NEG. Intervals are
@@ -21,7 +23,7 @@ import numpy
 import spacy
 import typer
 from spacy.language import Language
-from spacy.tokens import Span
+from spacy.tokens import DocBin, Span
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_nlp
 from thinc.api import Config
@@ -187,22 +189,36 @@ def score(
                 print(f"| {name} − {peer} | {question} | {show(whole, samples, '+')} |")
 
 
+def reader(folder: Path, corpus: Which, split: str) -> Dict[str, Any]:
+    """The block of a config that reads a part with attributes for all its spans."""
+    block: Dict[str, Any] = {"path": str(folder / PATHS[corpus.value]), "split": split}
+    block["@readers"] = f"spacy-clinicalbert.{'negex' if corpus is Which.negex else 'brat'}.v1"
+    if corpus is Which.negex:
+        return block
+    defaults = {"attributes": {"POLARITY": "POS"}, "labels": POLAR}
+    return {"@readers": "spacy-clinicalbert.default_attributes.v1", "reader": block, **defaults}
+
+
+@app.command()
+def convert(folder: Path, corpus: Which, part: str, output: Path) -> None:
+    """Write a part as .spacy, for `spacy clinicalbert calibrate`."""
+    read = spacy.registry.resolve({"corpus": reader(folder, corpus, part)})["corpus"]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    DocBin(docs=[example.reference for example in read(blank_clinical())], store_user_data=True).to_disk(output)
+
+
 @app.command()
 def train(folder: Path, corpus: Which, encoder: str, output: Path, seed: int = 0) -> None:
     """Train configs/assertion.cfg on the training part, to the last step."""
     config = Config().from_disk("configs/assertion.cfg", interpolate=False)
     for split in ("train", "dev"):
-        reader: Dict[str, Any] = {"path": str(folder / PATHS[corpus.value]), "split": split}
-        reader["@readers"] = f"spacy-clinicalbert.{'negex' if corpus is Which.negex else 'brat'}.v1"
-        if corpus is Which.maccrobat:
-            defaults = {"attributes": {"POLARITY": "POS"}, "labels": POLAR}
-            reader = {"@readers": "spacy-clinicalbert.default_attributes.v1", "reader": reader, **defaults}
-        config["corpora"][split] = reader
+        config["corpora"][split] = reader(folder, corpus, split)
     steps = STEPS[corpus.value]
     config["paths"]["encoder"] = encoder
     config["system"]["seed"] = seed
     config["training"].update(max_epochs=0, max_steps=steps, eval_frequency=steps // 2)
     config["training"]["optimizer"]["learn_rate"].update(total_steps=steps, warmup_steps=steps // 10)
+    output.mkdir(parents=True, exist_ok=True)
     train_nlp(init_nlp(config), output, stdout=sys.stderr, stderr=sys.stderr)
 
 
