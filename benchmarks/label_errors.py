@@ -9,13 +9,13 @@ import random
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-import spacy
 import typer
 
 from spacy_clinicalbert.corpora.checks.findings import Tally
 from spacy_clinicalbert.corpora.checks.label_errors import LabelErrors
 from spacy_clinicalbert.corpora.checks.notes import Note
 from spacy_clinicalbert.corpora.public import public_corpora
+from spacy_clinicalbert.tokenizer import blank_clinical
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 SHARE = 0.03
@@ -27,7 +27,7 @@ def main(
     folder: Path = typer.Argument(..., exists=True, file_okay=False), corpus: str = typer.Argument("ncbi_disease")
 ) -> None:
     """Put errors into CORPUS and print how many are found."""
-    rng, nlp = random.Random(0), spacy.blank("en")
+    rng, nlp = random.Random(0), blank_clinical()
     records = [record for read in public_corpora(folder)[corpus].values() for record in read()]
     labels = sorted({span[2] for record in records for span in record["entities"]})
     planted: Dict[str, List[Tuple[int, int]]] = {}

@@ -38,6 +38,28 @@ size = 158
 context = 8
 """
 
+CLINICAL_NER_CONFIG = """
+[clinical_ner]
+spans_key = "entities"
+gold_key = "gold"
+mode = "independent"
+threshold = 0.5
+thresholds = {}
+temperature = 1.0
+label_smoothing = 0.0
+class_weights = {}
+
+[clinical_ner.scorer]
+@scorers = "spacy-clinicalbert.ner_scorer.v1"
+
+[clinical_ner.model]
+@architectures = "spacy-clinicalbert.SpanTagger.v1"
+
+[clinical_ner.model.tok2vec]
+@architectures = "spacy-clinicalbert.Listener.v1"
+upstream = "*"
+"""
+
 
 @Language.factory(
     "clinicalbert",
@@ -66,6 +88,45 @@ def make_clinicalbert(
         max_update_items=max_update_items,
         max_buffer_items=max_buffer_items,
         max_cache_items=max_cache_items,
+    )
+
+
+@Language.factory(
+    "clinical_ner",
+    assigns=["doc.ents", "doc.spans", "token.ent_iob", "token.ent_type", "span._.confidence"],
+    default_config=Config().from_str(CLINICAL_NER_CONFIG)["clinical_ner"],
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_clinical_ner(
+    nlp: Language,
+    name: str,
+    model: Model,
+    spans_key: str,
+    gold_key: str,
+    mode: str,
+    threshold: float,
+    thresholds: Dict[str, float],
+    temperature: float,
+    label_smoothing: float,
+    class_weights: Dict[str, float],
+    scorer: Optional[Callable],
+) -> Pipe:
+    """Make the component that finds entities; see `pipeline.ner.ClinicalNer`."""
+    from .pipeline.ner import ClinicalNer
+
+    return ClinicalNer(
+        nlp.vocab,
+        model,
+        name,
+        spans_key=spans_key,
+        gold_key=gold_key,
+        mode=mode,
+        threshold=threshold,
+        thresholds=thresholds,
+        temperature=temperature,
+        label_smoothing=label_smoothing,
+        class_weights=class_weights,
+        scorer=scorer,
     )
 
 

@@ -134,7 +134,7 @@ def listener_config(stock: bool = False, upstream: str = "*") -> Dict:
 
 
 def head_config(head: str, tok2vec: Dict) -> Dict:
-    """The config of a stock spaCy head over a listener."""
+    """The config of a head over a listener: spaCy's, or clinical_ner."""
     model: Dict = {"tok2vec": tok2vec}
     if head == "ner":
         model.update({"@architectures": "spacy.TransitionBasedParser.v2", "state_type": "ner", "hidden_width": 16})
@@ -143,6 +143,8 @@ def head_config(head: str, tok2vec: Dict) -> Dict:
         model.update({"@architectures": "spacy.SpanCategorizer.v1"})
         model["reducer"] = {"@layers": "spacy.mean_max_reducer.v1", "hidden_size": 16}
         model["scorer"] = {"@layers": "spacy.LinearLogistic.v1", "nO": None, "nI": None}
+    elif head == "clinical_ner":
+        model.update({"@architectures": "spacy-clinicalbert.SpanTagger.v1"})
     else:
         model.update({"@architectures": "spacy.TextCatReduce.v1", "exclusive_classes": head == "textcat"})
         model.update(use_reduce_first=False, use_reduce_last=False, use_reduce_max=False, use_reduce_mean=True)

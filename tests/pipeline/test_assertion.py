@@ -180,18 +180,28 @@ def test_assertion_saves_and_loads(trained, tmp_path):
     assert [assertions(doc) for doc in annotate(trained, with_ents(trained))] != expected
 
 
-def test_assertion_works_beside_ner_over_one_encoder(toy):
-    nlp = make_assertion_nlp(toy, heads=[("ner", head_config("ner", listener_config()))])
+@pytest.mark.parametrize("head", ["ner", "clinical_ner"])
+def test_assertion_works_beside_ner_over_one_encoder(toy, head):
+    settings = head_config("ner", listener_config()) if head == "ner" else {}
+    nlp = make_assertion_nlp(toy, heads=[(head, settings)])
     sgd = nlp.resume_training()
     sgd.learn_rate = 0.003
     examples = make_asserted(nlp)
     for _ in range(40):
         losses = nlp.update(examples, sgd=sgd)
-    assert losses["ner"] < 1 and losses["clinical_assertion"] < 1
+    assert losses[head] < 1 and losses["clinical_assertion"] < 1
     doc = nlp("The patient denies chest pain.")
     assert [(ent.text, ent._.assertion["certainty"][0]) for ent in doc.ents] == [("chest pain", "absent")]
     scores = nlp.evaluate(make_asserted(nlp))
     assert scores["assertion_e2e_per_axis"]["certainty"]["absent"]["f"] == 1.0
+
+
+def test_assertion_goes_into_the_group_of_clinical_ner(toy):
+    keys = {"spans_key": "entities", "assertions_key": "entities"}
+    nlp = make_assertion_nlp(toy, heads=[("clinical_ner", {"threshold": 1e-6})], **keys)
+    doc = nlp("No cough.")
+    group = doc.spans["entities"]
+    assert len(group) and len(group.attrs["assertion"]) == len(group.attrs["scores"]) == len(group)
 
 
 def test_assertion_reads_i2b2(tmp_path):

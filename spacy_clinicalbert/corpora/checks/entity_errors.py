@@ -1,7 +1,7 @@
 """Entities that are likely wrong; see `label_errors.py`. A linear model says of each token what it is from what stands around it.
 
 Of its contradictions those count that concern a whole entity, or words that no entity has: that a model draws the borders of
-entities otherwise says little. How many errors it finds: `benchmarks/label_errors.py`, and docs/data.md.
+entities otherwise says little. docs/data.md has how many errors it finds that were put in.
 """
 
 from collections import Counter

@@ -1,0 +1,208 @@
+"""A linear-chain conditional random field over the tags of spans, in numpy, for a batch of documents at once.
+
+Each label has the tags begin, in, last and unit; outside has score 0, which costs nothing, for a chain's probabilities depend on
+differences of scores. What is legal (Lafferty et al. 2001; tags: Ratinov and Roth 2009) leaves two states between tokens,
+and each tag is a step from one to the other:
+
+    closed ─ outside, unit ─→ closed        closed ─ begin ─→ open
+    open ─ in ─→ open                       open ─ last ─→ closed
+
+"independent" chains are one a label, so that spans of different labels may overlap. A "joint" chain has one closed state
+and an open state a label, so that at most one label is open at a time.
+
+The documents stand one behind the other, without padding: at a document's borders the chain is closed. The messages of
+forward-backward (Sutton and McCallum 2012, section 4.1) are computed in windows of bounded length, all of them at once, so
+that time is linear in the tokens, and the interpreter takes as many steps for a thousand windows as for one.
+"""
+
+from typing import NamedTuple, Optional, Tuple
+
+import numpy
+from numpy import ndarray
+
+TAGS = OUTSIDE, BEGIN, IN, LAST, UNIT = 0, 1, 2, 3, 4
+UNKNOWN = -1  # every tag is possible
+N_SCORED = 4  # outside has none
+WINDOW = 64
+# What a window begins and ends with is not known; this many tokens on both sides let it be forgotten. Where all scores are
+# equal, each token takes six sevenths of a wrong beginning away.
+CONTEXT = 16
+# Scores beyond this are taken for it: certain in float32, and no product of two potentials leaves its range.
+CERTAIN = 20.0
+TINY = 1e-37
+
+
+class Spans(NamedTuple):
+    """Spans in order of their places.
+
+    starts, ends (ndarray): Tokens, counted over all documents, (n_spans,).
+    labels (ndarray): Columns of the labels, (n_spans,).
+    probabilities (ndarray): float32, (n_spans,).
+    """
+
+    starts: ndarray
+    ends: ndarray
+    labels: ndarray
+    probabilities: ndarray
+
+
+def marginals(
+    scores: ndarray,
+    lengths: ndarray,
+    *,
+    joint: bool = False,
+    active: Optional[ndarray] = None,
+    tags: Optional[ndarray] = None,
+    window: int = WINDOW,
+    context: int = CONTEXT,
+) -> Tuple[ndarray, float]:
+    """The probability of each tag at each token, over all legal sequences, or over those that agree with what is known.
+
+    scores (ndarray): Of begin, in, last, unit, each for all labels: (n_tokens, 4 * n_labels).
+    lengths (ndarray): Tokens of each document.
+    joint (bool): One chain for all labels, instead of one each.
+    active (Optional[ndarray]): bool, (n_tokens, n_labels): the labels that the token's document may have. None: all.
+    tags (Optional[ndarray]): int, (n_tokens, n_labels): only sequences with these tags count. UNKNOWN allows all. In a joint
+        chain at most one label has a tag other than OUTSIDE and UNKNOWN, and then no other is UNKNOWN.
+    window (int): Tokens that a window gives.
+    context (int): Tokens on both sides that it reads and does not give.
+    RETURNS (Tuple[ndarray, float]): Probabilities of the shape of the scores, and the logarithm of the sum over the sequences.
+    """
+    if not len(scores):
+        return numpy.zeros_like(scores), 0.0
+    outside, steps = potentials(scores, lengths, joint, active, tags)
+    if len(scores) <= window + 2 * context:
+        window, context = len(scores), 0
+    outside, steps = cut(outside[None], window, context, 1.0)[0], cut(steps, window, context, 0.0)
+    norms = forward_backward(outside, steps, joint)
+    kept = slice(context, context + window)
+    n_windows = steps.shape[2]
+    # Behind the last token the windows have steps of probability 0 and norm 1.
+    log_sum = float(numpy.log(norms[kept]).sum(dtype="float64"))
+    probabilities = steps[:, kept].transpose(2, 1, 0, 3).reshape(n_windows * window, -1)
+    return probabilities[: len(scores)], log_sum
+
+
+def potentials(
+    scores: ndarray, lengths: ndarray, joint: bool, active: Optional[ndarray], tags: Optional[ndarray]
+) -> Tuple[ndarray, ndarray]:
+    """Exponentials of the scores, and 0 for what is not possible.
+
+    RETURNS (Tuple[ndarray, ndarray]): Of outside, (n_tokens, n_labels or, if joint, 1); of the others, (4, n_tokens, n_labels).
+    """
+    n_tokens = len(scores)
+    by_tag = scores.reshape(n_tokens, N_SCORED, -1).transpose(1, 0, 2)
+    steps = numpy.exp(numpy.clip(by_tag, -CERTAIN, CERTAIN, order="C"))
+    outside = numpy.ones((n_tokens, 1 if joint else steps.shape[2]), dtype=steps.dtype)
+    ends = numpy.cumsum(lengths)
+    lasts, firsts = ends[lengths > 0] - 1, (ends - lengths)[lengths > 0]
+    steps[IN - 1, lasts] = steps[BEGIN - 1, lasts] = 0
+    steps[IN - 1, firsts] = steps[LAST - 1, firsts] = 0
+    if active is not None:
+        steps *= active
+    if tags is not None:
+        unknown = tags == UNKNOWN
+        possible = unknown | (tags == OUTSIDE)
+        outside *= possible.all(axis=1, keepdims=True) if joint else possible
+        for tag in TAGS[1:]:
+            steps[tag - 1] *= unknown | (tags == tag)
+    return outside, steps
+
+
+def cut(array: ndarray, window: int, context: int, fill: float) -> ndarray:
+    """Cut (k, n_tokens, n) into windows, (k, context + window + context, n_windows, n), filled up at both ends."""
+    n_windows = -(-array.shape[1] // window)
+    padded = numpy.full((len(array), n_windows * window + 2 * context, array.shape[2]), fill, dtype=array.dtype)
+    padded[:, context : context + array.shape[1]] = array
+    views = numpy.lib.stride_tricks.sliding_window_view(padded, window + 2 * context, axis=1)[:, ::window]
+    return numpy.array(views.transpose(0, 3, 1, 2), order="C")
+
+
+def forward_backward(outside: ndarray, steps: ndarray, joint: bool) -> ndarray:
+    """Turn potentials into probabilities, in place.
+
+    outside (ndarray): (length, n_windows, n_labels or 1).
+    steps (ndarray): Of begin, in, last, unit: (4, length, n_windows, n_labels). Takes the probabilities.
+    RETURNS (ndarray): What the backward messages were divided by at each token: (length, n_windows, n_labels or 1).
+    """
+
+    def total(each: ndarray) -> ndarray:
+        return each.sum(axis=-1, keepdims=True) if joint else each
+
+    begin, inner, last, unit = steps
+    norms = numpy.empty_like(outside)
+    # What follows, seen from each state; at a window's end nothing is known of it.
+    closed, opened = numpy.ones_like(outside[0]), numpy.ones_like(begin[0])
+    # From the right: the probability of each step, given the state that it starts from.
+    for t in reversed(range(len(outside))):
+        to_open, to_closed = begin[t] * opened, unit[t] * closed
+        ending = last[t] * closed
+        from_open = inner[t] * opened
+        from_open += ending
+        from_closed = outside[t] * closed
+        from_closed += total(to_open + to_closed)
+        norm = norms[t] = from_closed + total(from_open)
+        closed, opened = from_closed / norm, from_open / norm
+        # A state that no sequence passes through has 0 / TINY.
+        numpy.maximum(from_closed, TINY, out=from_closed)
+        numpy.maximum(from_open, TINY, out=from_open)
+        numpy.divide(to_open, from_closed, out=begin[t])
+        numpy.divide(to_closed, from_closed, out=unit[t])
+        numpy.divide(ending, from_open, out=last[t])
+    # From the left: the probability of each state, and so of each step.
+    for t in range(len(outside)):
+        begin[t] *= closed
+        unit[t] *= closed
+        last[t] *= opened
+        numpy.subtract(opened, last[t], out=inner[t])
+        closed = closed + total(last[t] - begin[t])
+        opened = begin[t] + inner[t]
+    return norms
+
+
+def find_spans(probabilities: ndarray, thresholds: ndarray) -> Spans:
+    """All spans that are at least as probable as their label's threshold: the sum over all sequences that have the span. Two spans
+    of a chain that overlap exclude each other, so that from 0.5 on they cannot both be found.
+
+    probabilities (ndarray): Of tags, as `marginals` returns them: (n_tokens, 4 * n_labels).
+    thresholds (ndarray): Above 0, (n_labels,).
+    RETURNS (Spans): In order of their starts.
+    """
+    begin, inner, last, unit = probabilities.reshape(-1, N_SCORED, len(thresholds)).transpose(1, 0, 2)
+    starts, labels = numpy.nonzero(unit >= thresholds)
+    found = [(starts, starts + 1, labels, unit[starts, labels])]
+    starts, labels = numpy.nonzero(begin >= thresholds)
+    # The probability of the span's begin and of its being open so far: no longer span has more.
+    opened, ends = begin[starts, labels], starts + 1
+    while len(starts):
+        stays, stops = inner[ends, labels], last[ends, labels]
+        stays = stays / numpy.maximum(stays + stops, TINY)
+        whole = opened * (1 - stays)
+        hits = whole >= thresholds[labels]
+        found.append((starts[hits], ends[hits] + 1, labels[hits], whole[hits]))
+        opened = opened * stays
+        # At a document's last token nothing stays open.
+        goes_on = opened >= thresholds[labels]
+        starts, labels, opened, ends = starts[goes_on], labels[goes_on], opened[goes_on], ends[goes_on] + 1
+    starts, ends, labels, each = (numpy.concatenate(parts) for parts in zip(*found))
+    order = numpy.lexsort((labels, ends, starts))
+    # Rounding must not take a probability above 1.
+    return Spans(starts[order], ends[order], labels[order], numpy.minimum(each[order], 1))
+
+
+def best_of_overlapping(spans: Spans) -> ndarray:
+    """Of spans that overlap the most probable is taken, then of what does not overlap it the most probable, and so on.
+
+    RETURNS (ndarray): bool, (n_spans,): those that are taken.
+    """
+    order = numpy.argsort(spans.starts, kind="stable")
+    if (spans.starts[order][1:] >= numpy.maximum.accumulate(spans.ends[order])[:-1]).all():
+        return numpy.ones(len(order), dtype=bool)
+    taken = numpy.zeros(len(order), dtype=bool)
+    free = numpy.ones(spans.ends.max(), dtype=bool)
+    for i in numpy.argsort(-spans.probabilities, kind="stable"):
+        place = slice(spans.starts[i], spans.ends[i])
+        if free[place].all():
+            taken[i] = True
+            free[place] = False
+    return taken

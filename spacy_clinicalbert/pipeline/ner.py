@@ -1,0 +1,295 @@
+"""Entities with probabilities: a linear-chain decoder for each label over token vectors."""
+
+import logging
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, cast
+
+import numpy
+from numpy import ndarray
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.types import Floats2d
+
+from ..corpora.docs import install_extensions
+from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, find_spans, marginals
+from .gold import Targets, make_targets, read_gold
+from .ner_scorer import score_ner
+
+logger = logging.getLogger(__name__)
+
+MODES = ("independent", "joint")
+SCORES = "scores"  # in a span group's attrs, where spaCy's spancat has them too
+
+
+class Found(NamedTuple):
+    """What was found in one Doc.
+
+    spans (Spans): In the Doc's tokens.
+    in_ents (ndarray): bool, (n_spans,): those that go into `doc.ents`.
+    """
+
+    spans: Spans
+    in_ents: ndarray
+
+
+class ClinicalNer(TrainablePipe):
+    """Finds entities, overlapping and nested ones of different labels too, and says how probable they are.
+
+    Everything found stands in a span group, in the order of the text, with the probabilities in its `attrs["scores"]`. `doc.ents`
+    has the most probable of those that overlap; entities that stand there already stay. `span._.confidence` looks an entity up in the group.
+
+    vocab (Vocab): The pipeline's vocabulary.
+    model (Model[List[Doc], List[Floats2d]]): As `pipeline.span_tagger.SpanTagger` makes it.
+    name (str): The component's name in the pipeline, and in `doc._.annotated`.
+    spans_key (str): The span group that it writes.
+    gold_key (str): The span group of a reference that it learns from. References without the group give `doc.ents`.
+    mode (str): "independent": labels know nothing of each other; "joint": they exclude each other.
+    threshold (float): How probable a span must be, above 0. Of spans of the same label that overlap the most probable is found.
+    thresholds (Dict[str, float]): Label → its own threshold.
+    temperature (float): Divides the scores: above 1, probabilities are less extreme.
+    label_smoothing (float): What share of a token's target goes to the other tags, evenly.
+    class_weights (Dict[str, float]): Label → factor on the gradient at its entities' tokens: above 1, more of them are found, and
+        more of what is found is wrong.
+    scorer (Optional[Callable]): The scoring method.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], List[Floats2d]],
+        name: str = "clinical_ner",
+        *,
+        spans_key: str = "entities",
+        gold_key: str = "gold",
+        mode: str = "independent",
+        threshold: float = 0.5,
+        thresholds: Optional[Dict[str, float]] = None,
+        temperature: float = 1.0,
+        label_smoothing: float = 0.0,
+        class_weights: Optional[Dict[str, float]] = None,
+        scorer: Optional[Callable] = score_ner,
+    ):
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: Dict[str, Any] = {
+            "labels": [],
+            "spans_key": spans_key,
+            "gold_key": gold_key,
+            "mode": mode,
+            "threshold": threshold,
+            "thresholds": dict(thresholds or {}),
+            "temperature": temperature,
+            "label_smoothing": label_smoothing,
+            "class_weights": dict(class_weights or {}),
+        }
+        if mode not in MODES:
+            raise ValueError(f"mode of '{name}' is '{mode}'; set it to one of {', '.join(MODES)}.")
+        for label, value in [("all labels", threshold), *self.cfg["thresholds"].items()]:
+            if not 0 < value <= 1:
+                raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
+        if not (temperature > 0 and 0 <= label_smoothing < 1):
+            raise ValueError(f"Set the temperature of '{name}' above 0, and its label_smoothing from 0 to below 1.")
+        install_extensions()
+        if not Span.has_extension("confidence"):
+            Span.set_extension("confidence", getter=confidence)
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): The labels, in the order of the model's columns."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """RETURNS (List[str]): What `spacy init labels` writes, and `initialize` takes."""
+        return list(self.labels)
+
+    def add_label(self, label: str) -> int:
+        """Add a label. What the model gives for the others stays as it is.
+
+        label (str): The label.
+        RETURNS (int): 0 if it is there already, else 1.
+        """
+        if not isinstance(label, str):
+            raise ValueError(Errors.E187)
+        if label in self.labels:
+            return 0
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if self.model.get_ref("output_layer").has_dim("nO"):
+            self.model.attrs["resize_output"](self.model, len(self.labels))
+        return 1
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[List[str]] = None,
+    ) -> None:
+        """Prepare the model for training. The log says how many entities it cannot learn from.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives the training data.
+        nlp (Optional[Language]): The pipeline.
+        labels (Optional[List[str]]): The labels; without them, those of the data.
+        """
+        for label in labels or ():
+            self.add_label(label)
+        sample: List[Example] = []
+        for example in get_examples():
+            gold = read_gold(example.reference, self.cfg["gold_key"])
+            if labels is None and gold is not None:
+                for span in [*gold.spans, *gold.scattered]:
+                    self.add_label(span.label_)
+            if len(sample) < 10:
+                sample.append(example)
+        self._require_labels()
+        lost: Counter = Counter()
+        for example in get_examples():
+            self._targets([example], lost)
+        if lost:
+            reasons = "; ".join(f"{reason}: {n}" for reason, n in sorted(lost.items()))
+            logger.warning("'%s' takes the tokens of these for not annotated: %s", self.name, reasons)
+        docs = [example.predicted for example in sample]
+        width = N_SCORED * len(self.labels)
+        self.model.initialize(X=docs, Y=[self.model.ops.alloc2f(len(doc), width) for doc in docs])
+
+    def predict(self, docs: Iterable[Doc]) -> List[Found]:
+        """Find entities, without changing the Docs.
+
+        docs (Iterable[Doc]): The documents.
+        RETURNS (List[Found]): One for each.
+        """
+        self._require_labels()
+        docs = list(docs)
+        lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
+        n_tokens, joint = int(lengths.sum()), self._joint
+        scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
+        if n_tokens:
+            scores = self._on_host(self.model.predict(docs)) / numpy.float32(self.cfg["temperature"])
+        thresholds = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
+        probabilities, _ = marginals(scores, lengths, joint=joint)
+        spans = find_spans(probabilities, numpy.array(thresholds, dtype="f"))
+        if not joint:  # chains of their own, as if they stood one behind the other
+            apart = spans.labels * n_tokens
+            taken = best_of_overlapping(spans._replace(starts=spans.starts + apart, ends=spans.ends + apart))
+            spans = Spans(*(each[taken] for each in spans))
+        in_ents = best_of_overlapping(spans)
+        if joint:
+            spans, in_ents = Spans(*(each[in_ents] for each in spans)), in_ents[in_ents]
+        offsets = numpy.cumsum(lengths) - lengths
+        borders = [*numpy.searchsorted(spans.starts, offsets).tolist(), len(in_ents)]
+        found = []
+        for offset, *ends in zip(offsets, borders, borders[1:]):
+            starts, stops, *rest = (each[slice(*ends)] for each in spans)
+            found.append(Found(Spans(starts - offset, stops - offset, *rest), in_ents[slice(*ends)]))
+        return found
+
+    def set_annotations(self, docs: Iterable[Doc], found: List[Found]) -> None:
+        """Write the span group and `doc.ents`.
+
+        docs (Iterable[Doc]): The documents.
+        found (List[Found]): As `predict` gave it.
+        """
+        key = self.cfg["spans_key"]
+        hashes = [self.vocab.strings.add(label) for label in self.labels]
+        for doc, (spans, in_ents) in zip(docs, found):
+            places = zip(spans.starts.tolist(), spans.ends.tolist(), spans.labels.tolist())
+            group = [Span(doc, start, end, label=hashes[label]) for start, end, label in places]
+            doc.spans[key] = SpanGroup(doc, name=key, spans=group, attrs={SCORES: spans.probabilities})
+            ents = list(doc.ents)
+            taken = {i for ent in ents for i in range(ent.start, ent.end)}
+            new = [group[i] for i in numpy.flatnonzero(in_ents)]
+            doc.set_ents(ents + [span for span in new if taken.isdisjoint(range(span.start, span.end))])
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from examples. Where none is annotated for any label nothing changes.
+
+        examples (Iterable[Example]): A batch.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): Called after the backward.
+        losses (Optional[Dict[str, float]]): Takes the loss under the component's name: the negative log-likelihood.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ClinicalNer.update")
+        targets = self._targets(examples)
+        if not (targets.active & (targets.tags != UNKNOWN)).any():
+            return losses
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update([example.predicted for example in examples])
+        loss, d_scores = self._loss(targets, scores)
+        backprop(d_scores)
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+        """The loss of some examples, and its gradient.
+
+        examples (Iterable[Example]): The examples.
+        scores (List[Floats2d]): The model's, for each doc (n_tokens, 4 * n_labels).
+        RETURNS (Tuple[float, List[Floats2d]]): The negative log-likelihood, without smoothing and weights, and the gradient: exactly
+            0 for labels that a document is not annotated for, and at tokens of which nothing is known.
+        """
+        return self._loss(self._targets(list(examples)), scores)
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): The scores, see `pipeline.ner_scorer.score_ner`."""
+        return super().score(examples, name=self.name, **settings)
+
+    def _targets(self, examples: Sequence[Example], lost: Optional[Counter] = None) -> Targets:
+        counter = Counter() if lost is None else lost
+        return make_targets(examples, self.labels, self.name, self.cfg["gold_key"], self._joint, counter)
+
+    def _loss(self, targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+        lengths = numpy.array([len(each) for each in scores])
+        host, tags = self._on_host(scores), targets.tags
+        given, log_all = marginals(host, lengths, joint=self._joint, active=targets.active)
+        wished, log_known = marginals(host, lengths, joint=self._joint, active=targets.active, tags=tags)
+        # The gradient of a log-linear model: expected less observed counts (Sutton and McCallum 2012, section 5.1).
+        share = self.cfg["label_smoothing"]
+        wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._joint else 1)) - wished)
+        weights = numpy.array([self.cfg["class_weights"].get(label, 1.0) for label in self.labels], dtype="f")
+        weights = numpy.where(tags > OUTSIDE, weights, numpy.float32(1))
+        if self._joint:
+            weights = numpy.broadcast_to(weights.prod(axis=1, keepdims=True), tags.shape)
+        weights = weights * (targets.active & (tags != UNKNOWN))
+        gradient = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(host.shape)
+        d_scores = cast(List[Floats2d], numpy.split(gradient, numpy.cumsum(lengths)[:-1]))
+        return log_all - log_known, [self.model.ops.asarray2f(each) for each in d_scores]
+
+    @property
+    def _joint(self) -> bool:
+        return self.cfg["mode"] == "joint"
+
+    def _on_host(self, scores: List[Floats2d]) -> ndarray:
+        return self.model.ops.to_numpy(self.model.ops.flatten(scores))
+
+
+def confidence(span: Span) -> Optional[float]:
+    """The getter `span._.confidence`.
+
+    RETURNS (Optional[float]): The probability of the span with its label, if a span group of the doc has one.
+    """
+    for group in span.doc.spans.values():
+        for other, score in zip(group, group.attrs.get(SCORES, ())):
+            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
+                return float(score)
+    return None
