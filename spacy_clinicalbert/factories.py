@@ -143,3 +143,70 @@ def make_clinical_sections(
     from .pipeline.sections import ClinicalSections
 
     return ClinicalSections(name, spans_key=spans_key, titles=titles, path=path)
+
+
+CLINICAL_ASSERTION_CONFIG = """
+[clinical_assertion]
+attributes = {}
+spans_key = null
+assertions_key = "assertions"
+gold_key = "gold"
+
+[clinical_assertion.axes]
+certainty = ["present", "absent", "possible", "conditional", "hypothetical"]
+time = ["recent", "historical"]
+experiencer = ["patient", "family", "other"]
+
+[clinical_assertion.scorer]
+@scorers = "spacy-clinicalbert.assertion_scorer.v1"
+
+[clinical_assertion.model]
+@architectures = "spacy-clinicalbert.Assertion.v1"
+n_heads = 4
+window = 20
+hidden_width = 128
+
+[clinical_assertion.model.tok2vec]
+@architectures = "spacy-clinicalbert.Listener.v1"
+upstream = "*"
+"""
+
+
+@Language.factory(
+    "clinical_assertion",
+    requires=["doc._.trf_data"],
+    assigns=["doc.spans", "span._.assertion"],
+    default_config=Config().from_str(CLINICAL_ASSERTION_CONFIG)["clinical_assertion"],
+    default_score_weights={
+        "assertion_macro_f": 1.0,
+        "assertion_acc": 0.0,
+        "assertion_e2e_macro_f": 0.0,
+        "assertion_per_axis": None,
+        "assertion_e2e_per_axis": None,
+    },
+)
+def make_clinical_assertion(
+    nlp: Language,
+    name: str,
+    model: Model,
+    axes: Dict[str, List[str]],
+    attributes: Dict[str, Dict[str, Dict[str, str]]],
+    spans_key: Optional[str],
+    assertions_key: str,
+    gold_key: str,
+    scorer: Optional[Callable],
+) -> Pipe:
+    """Make the component that classifies spans; see `pipeline.assertion.ClinicalAssertion`."""
+    from .pipeline.assertion import ClinicalAssertion
+
+    return ClinicalAssertion(
+        nlp.vocab,
+        model,
+        name,
+        axes=axes,
+        attributes=attributes,
+        spans_key=spans_key,
+        assertions_key=assertions_key,
+        gold_key=gold_key,
+        scorer=scorer,
+    )

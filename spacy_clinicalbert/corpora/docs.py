@@ -260,3 +260,32 @@ def read_annotated(reader: Callable[[Language], Iterable[Example]], components: 
             yield example
 
     return examples
+
+
+def read_default_attributes(
+    reader: Callable[[Language], Iterable[Example]], attributes: Dict[str, Any], labels: Optional[List[str]] = None
+) -> Reader:
+    """The registered reader `spacy-clinicalbert.default_attributes.v1`: another reader's Examples, with attributes for the gold spans that
+    have none of their names. For corpora that write down only what is out of the ordinary: MACCROBAT, for instance, has POLARITY where
+    a finding is absent or doubtful, and nothing where it is present.
+
+    reader (Callable[[Language], Iterable[Example]]): The other reader, `spacy.Corpus.v1` as well as those here.
+    attributes (Dict[str, Any]): Attribute → what its absence means, {"POLARITY": "POS"}.
+    labels (Optional[List[str]]): The spans' labels for which it means that; None takes all.
+    RETURNS (Callable[[Language], Iterator[Example]]): Yields the Examples.
+    """
+    install_extensions()
+
+    def examples(nlp: Language) -> Iterator[Example]:
+        for example in reader(nlp):
+            group = example.reference.spans.get(GOLD, [])
+            rows = span_attributes(example.reference) if group else []
+            filled = [
+                {**attributes, **row} if labels is None or span.label_ in labels else row
+                for span, row in zip(group, rows)
+            ]
+            if filled:
+                group.attrs[ATTRIBUTES] = filled
+            yield example
+
+    return examples

@@ -45,7 +45,7 @@ def write_csv(path, names, *rows):
 
 def test_every_format_has_a_registered_reader():
     names = {name for name in spacy.registry.readers.get_all() if name.startswith("spacy-clinicalbert.")}
-    assert names == {f"spacy-clinicalbert.{name}.v1" for name in [*FORMATS, "annotated"]}
+    assert names == {f"spacy-clinicalbert.{name}.v1" for name in [*FORMATS, "annotated", "default_attributes"]}
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -95,6 +95,17 @@ def test_annotated_names_components_of_a_config(tmp_path):
     inner = spacy.registry.readers.get("spacy-clinicalbert.jsonl.v1")(path)
     (example,) = make(inner, {"drugs": ["DRUG"]})(spacy.blank("en"))
     assert example.reference._.annotated["drugs"] == ("DRUG",) and "textcat" in example.reference._.annotated
+
+
+@pytest.mark.parametrize("labels, expected", [(None, ["POS", "NEG", "POS"]), (["A"], ["POS", "NEG", None])])
+def test_default_attributes_say_what_a_corpus_leaves_unsaid(tmp_path, labels, expected):
+    entities = [[0, 6, "A"], [7, 12, "A", {"POLARITY": "NEG"}], [13, 17, "B", {"TREND": "INC"}]]
+    path = write_lines(tmp_path / "a.jsonl", {"text": TEXT, "entities": entities}, {"text": TEXT})
+    make = spacy.registry.readers.get("spacy-clinicalbert.default_attributes.v1")
+    inner = spacy.registry.readers.get("spacy-clinicalbert.jsonl.v1")(path)
+    first, bare = (example.reference for example in make(inner, {"POLARITY": "POS"}, labels)(spacy.blank("en")))
+    assert [row.get("POLARITY") for row in span_attributes(first)] == expected
+    assert span_attributes(first)[2]["TREND"] == "INC" and "gold" not in bare.spans
 
 
 def test_white_space_at_the_ends_of_spans_is_left_off_and_counted(tmp_path):

@@ -1,0 +1,50 @@
+"""`python -m spacy clinicalbert calibrate`."""
+
+from pathlib import Path
+from typing import Optional
+
+import typer
+
+from .app import app
+
+
+@app.command()
+def calibrate(
+    pipeline: str = typer.Argument(..., help="A saved or installed pipeline"),
+    notes: str = typer.Argument(
+        ..., help="Annotated notes that it was not trained on, .spacy, .jsonl or .parquet, or FORMAT:PATH"
+    ),
+    output: Path = typer.Argument(..., help="Where to write the pipeline"),
+    precision: Optional[float] = typer.Option(
+        None, min=0, max=1, help="Choose thresholds at which each label is right this often"
+    ),
+    plot: Optional[Path] = typer.Option(None, dir_okay=False, help="Draw reliability diagrams here, .png or .svg"),
+) -> None:
+    """Write the pipeline with temperatures, with which its probabilities are as often right as they say.
+
+    The temperatures are fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the
+    notes. Thresholds are chosen on the notes themselves.
+    """
+    from ..evaluation.heat_map import SUFFIXES
+    from ..evaluation.reliability import calibrate_pipeline, calibration_tables, plot_reliability
+
+    try:
+        if plot and plot.suffix not in SUFFIXES:
+            raise ValueError(f"A plot is written as {' or '.join(SUFFIXES)}, not as '{plot.suffix}'.")
+        if plot:
+            _check_matplotlib()
+        found = calibrate_pipeline(pipeline, notes, output, precision)
+    except (ImportError, OSError, ValueError) as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from err
+    typer.echo(calibration_tables(found))
+    if plot:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        plot_reliability(found, plot)
+
+
+def _check_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise ImportError("A plot wants matplotlib: pip install 'spacy-clinicalbert[evaluation]'.") from None

@@ -1,0 +1,94 @@
+"""Whether a pipeline's probabilities mean what they say: what `python -m spacy clinicalbert calibrate` does."""
+
+from pathlib import Path
+from typing import Dict, Optional, Tuple
+
+import spacy
+from spacy.training import Example
+
+from ..corpora.docs import Report
+from ..corpora.formats import read_corpus
+from ..pipeline.calibration import NEVER, Calibration
+
+Calibrations = Dict[Tuple[str, str], Calibration]  # component, and what it classifies
+
+
+def calibrate_pipeline(pipeline: str, source: str, output: Path, precision: Optional[float] = None) -> Calibrations:
+    """Calibrate every component that can be, and write the pipeline.
+
+    pipeline (str): A folder or an installed package.
+    source (str): Notes with gold annotation that the pipeline was not trained on; see `corpora.formats.read_corpus`.
+    output (Path): Where to write the pipeline.
+    precision (Optional[float]): For thresholds, what a label's precision is to be at least; None sets none.
+    RETURNS (Calibrations): What was done.
+    RAISES (ValueError): No component can be calibrated, or the notes have no annotation for any.
+    """
+    nlp = spacy.load(pipeline)
+    components = {name: pipe for name, pipe in nlp.pipeline if hasattr(pipe, "calibrate")}
+    if not components:
+        raise ValueError(f"'{pipeline}' has no component to calibrate, such as clinical_assertion.")
+    references = list(read_corpus(source, nlp, Report()))
+    predicted = nlp.pipe([nlp.make_doc(doc.text) for doc in references])
+    examples = [Example(doc, reference) for doc, reference in zip(predicted, references)]
+    found = {
+        (name, what): calibration
+        for name, pipe in components.items()
+        for what, calibration in pipe.calibrate(examples, precision).items()
+    }
+    if not found:
+        raise ValueError(f"'{source}' has no gold annotation for {', '.join(components)}.")
+    nlp.to_disk(output)
+    return found
+
+
+def calibration_tables(found: Calibrations) -> str:
+    """Write what was done as Markdown.
+
+    found (Calibrations): As `calibrate_pipeline` gives it.
+    RETURNS (str): A table of the errors, and one of the thresholds if there are any.
+    """
+    lines = [
+        "| component | axis | answers | temperature | ECE before | ECE after | NLL before | NLL after |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (name, what), each in found.items():
+        figures = (each.temperature, each.ece_before, each.ece_after, each.nll_before, each.nll_after)
+        lines.append(f"| {name} | {what} | {each.n} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
+    thresholds = [
+        f"| {name} | {what} | {label} | {'never given' if threshold == NEVER else f'{threshold:.3f}'} |"
+        for (name, what), each in found.items()
+        for label, threshold in each.thresholds.items()
+    ]
+    if thresholds:
+        lines += ["", "| component | axis | label | threshold |", "|---|---|---|---|", *thresholds]
+    return "\n".join(lines)
+
+
+def plot_reliability(found: Calibrations, path: Path) -> None:
+    """Draw reliability diagrams, of each classifier before and after (Guo et al. 2017, figure 1).
+
+    found (Calibrations): As `calibrate_pipeline` gives it.
+    path (Path): Ends in .png or .svg.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    # A figure without pyplot has no backend but the file's.
+    figure = Figure(figsize=(6.4, 3.2 * len(found)))
+    axes = figure.subplots(len(found), 2, squeeze=False)
+    for row, ((name, what), each) in zip(axes, found.items()):
+        tables = (("before", each.before, each.ece_before), ("after", each.after, each.ece_after))
+        for axis, (title, table, error) in zip(row, tables):
+            bins = [one for one in table if one.n]
+            width = table[0].high - table[0].low
+            axis.bar([one.low for one in bins], [one.accuracy for one in bins], width, align="edge", edgecolor="white")
+            axis.plot(
+                [one.confidence for one in bins], [one.accuracy for one in bins], "k.", markersize=4, clip_on=False
+            )
+            axis.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
+            axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
+            axis.set_title(f"{name}, {what}\n{title}, ECE {error:.3f}, {each.n} answers", fontsize=9)
+    figure.tight_layout()
+    # Text stays text, and the same result gives the same file.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reliability"}):
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)

@@ -1,0 +1,164 @@
+"""Probabilities that mean what they say: temperatures, and how far confidence is from being right.
+
+Temperature scaling, expected calibration error and the reliability diagram are those of Guo, Pleiss, Sun and Weinberger, "On Calibration
+of Modern Neural Networks", ICML 2017.
+"""
+
+from typing import Dict, List, NamedTuple
+
+import numpy
+
+N_BINS = 15  # Guo et al.
+LIMITS = (0.05, 20.0)  # of a temperature
+NEVER = 2.0  # a threshold that no probability reaches
+
+
+class Bin(NamedTuple):
+    """A row of a reliability table.
+
+    low (float): Confidence above this (the first bin has 0 itself too) …
+    high (float): … up to this.
+    n (int): Answers.
+    confidence (float): Their mean confidence; nan without answers.
+    accuracy (float): The share that is right; nan without answers.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+class Calibration(NamedTuple):
+    """What calibrating one classifier did. All but the temperature is measured on notes that its temperature was not fitted on: one fitted on every
+    other note for the rest, and the other way round.
+
+    temperature (float): Fitted on all notes. Logits are divided by it.
+    n (int): Answers.
+    ece_before (float): Expected calibration error with temperature 1.
+    ece_after (float): With the temperatures.
+    nll_before (float): Mean negative log-likelihood with temperature 1.
+    nll_after (float): With the temperatures.
+    before (List[Bin]): Reliability with temperature 1.
+    after (List[Bin]): With the temperatures.
+    thresholds (Dict[str, float]): Label → the threshold that was chosen for it; empty if none was wanted.
+    """
+
+    temperature: float
+    n: int
+    ece_before: float
+    ece_after: float
+    nll_before: float
+    nll_after: float
+    before: List[Bin]
+    after: List[Bin]
+    thresholds: Dict[str, float] = {}  # noqa: RUF012
+
+
+def softmax(logits: numpy.ndarray) -> numpy.ndarray:
+    """Over the last axis."""
+    exps = numpy.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exps / exps.sum(axis=-1, keepdims=True)
+
+
+def negative_log_likelihood(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
+    """The mean over answers; see `fit_temperature` for the arguments."""
+    peak = logits.max(axis=1)
+    norms = peak + numpy.log(numpy.exp(logits - peak[:, None]).sum(axis=1))
+    return float((norms - logits[numpy.arange(len(truth)), truth]).mean())
+
+
+def fit_temperature(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
+    """Find the temperature with the least negative log-likelihood.
+
+    In b = 1 / temperature this is convex, with the derivative mean(sum(p * logits) - logit of the truth): bisection finds its zero.
+
+    logits (ndarray): (n, n_labels).
+    truth (ndarray): (n,), the numbers of the right labels.
+    RETURNS (float): Within `LIMITS`; 1 without a wrong answer, for then the best temperature is 0, and every probability 1, which no finite
+        sample shows.
+    """
+    if (logits.argmax(axis=1) == truth).all():
+        return 1.0
+    logits = logits.astype("float64")
+    own = logits[numpy.arange(len(truth)), truth]
+    low, high = 1 / LIMITS[1], 1 / LIMITS[0]
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        slope = ((softmax(middle * logits) * logits).sum(axis=1) - own).mean()
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return float(1 / (low * high) ** 0.5)
+
+
+def reliability(confidence: numpy.ndarray, right: numpy.ndarray, n_bins: int = N_BINS) -> List[Bin]:
+    """Sort answers by confidence into bins of equal width.
+
+    confidence (ndarray): (n,), the probabilities of the answers.
+    right (ndarray): (n,), bool.
+    n_bins (int): How many bins between 0 and 1.
+    RETURNS (List[Bin]): All bins, also those without answers.
+    """
+    edges = numpy.linspace(0, 1, n_bins + 1)
+    which = numpy.clip(numpy.searchsorted(edges, confidence, side="left") - 1, 0, n_bins - 1)
+    table = []
+    for i in range(n_bins):
+        mine = which == i
+        n = int(mine.sum())
+        means = (float(confidence[mine].mean()), float(right[mine].mean())) if n else (numpy.nan, numpy.nan)
+        table.append(Bin(float(edges[i]), float(edges[i + 1]), n, *means))
+    return table
+
+
+def expected_calibration_error(table: List[Bin]) -> float:
+    """The mean over answers of how far their bin's accuracy is from its confidence.
+
+    table (List[Bin]): As `reliability` gives it.
+    RETURNS (float): Between 0 and 1; nan without answers.
+    """
+    n = sum(each.n for each in table)
+    return sum(each.n * abs(each.accuracy - each.confidence) for each in table if each.n) / n if n else numpy.nan
+
+
+def threshold_for_precision(probabilities: numpy.ndarray, right: numpy.ndarray, precision: float) -> float:
+    """The lowest threshold at which what reaches it is right often enough.
+
+    probabilities (ndarray): (n,), of one label.
+    right (ndarray): (n,), bool: whether the label holds.
+    precision (float): The least share of right ones.
+    RETURNS (float): One of the probabilities; `NEVER` where none is high enough.
+    """
+    order = numpy.argsort(-probabilities, kind="stable")
+    sorted_, hits = probabilities[order], right[order].cumsum()
+    shares = hits / numpy.arange(1, len(order) + 1)
+    # Equal probabilities pass together: only the last of them is a place to cut.
+    last = numpy.append(sorted_[:-1] > sorted_[1:], True) if len(order) else numpy.zeros(0, dtype=bool)
+    good = numpy.flatnonzero(last & (shares >= precision))
+    return float(sorted_[good[-1]]) if len(good) else NEVER
+
+
+def calibrate(logits: numpy.ndarray, truth: numpy.ndarray, groups: numpy.ndarray) -> Calibration:
+    """Fit a temperature, and measure what it does on notes that it was not fitted on.
+
+    logits (ndarray): (n, n_labels).
+    truth (ndarray): (n,), the numbers of the right labels.
+    groups (ndarray): (n,), the number of each answer's note: those of one note are not independent.
+    """
+    halves = numpy.unique(groups, return_inverse=True)[1] % 2
+    scaled = logits.astype("float64")
+    for half in (0, 1):
+        scaled[halves == half] /= fit_temperature(logits[halves != half], truth[halves != half])
+    tables = []
+    for each in (logits, scaled):
+        probabilities = softmax(each)
+        tables.append(reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth))
+    return Calibration(
+        temperature=fit_temperature(logits, truth),
+        n=len(truth),
+        ece_before=expected_calibration_error(tables[0]),
+        ece_after=expected_calibration_error(tables[1]),
+        nll_before=negative_log_likelihood(logits, truth),
+        nll_after=negative_log_likelihood(scaled, truth),
+        before=tables[0],
+        after=tables[1],
+    )

@@ -1,0 +1,63 @@
+from xml.etree import ElementTree
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+from typer.testing import CliRunner
+
+from spacy_clinicalbert.cli import app
+from tests.pipeline.conftest import ASSERTED, make_assertion_nlp, make_reference, with_ents
+
+
+@pytest.fixture(scope="module")
+def saved(toy, tmp_path_factory):
+    """A pipeline, and notes to calibrate it on."""
+    folder = tmp_path_factory.mktemp("calibrate")
+    nlp = make_assertion_nlp(toy)
+    nlp.to_disk(folder / "pipeline")
+    docs = [make_reference(nlp, *row) for row in ASSERTED]
+    DocBin(docs=docs, store_user_data=True).to_disk(folder / "notes.spacy")
+    DocBin(docs=[nlp.make_doc("No cough.")]).to_disk(folder / "bare.spacy")
+    spacy.blank("en").to_disk(folder / "blank")
+    return folder
+
+
+def run(*args):
+    return CliRunner().invoke(app, ["calibrate", *map(str, args)])
+
+
+def test_command_writes_a_pipeline_with_temperatures_and_a_plot(saved, tmp_path):
+    plot = tmp_path / "plots" / "reliability.svg"
+    args = (saved / "pipeline", saved / "notes.spacy", tmp_path / "out", "--precision", 0.9, "--plot", plot)
+    result = run(*args)
+    assert result.exit_code == 0, result.output
+    assert "| clinical_assertion | certainty | 7 |" in result.output
+    assert "| clinical_assertion | time | historical |" in result.output
+    assert "cough" not in result.output
+    nlp = spacy.load(tmp_path / "out")
+    cfg = nlp.get_pipe("clinical_assertion").cfg
+    assert set(cfg["temperatures"]) == {"certainty", "time"} and set(cfg["thresholds"]["time"]) == {"historical"}
+    before = spacy.load(saved / "pipeline")
+    docs = [next(each.pipe(with_ents(each)[:1])) for each in (before, nlp)]
+    first, second = (doc.ents[0]._.assertion["certainty"][1] for doc in docs)
+    assert first != second
+    texts = {element.text for element in ElementTree.parse(plot).iter() if element.text and element.text.strip()}
+    assert {"clinical_assertion, certainty", "clinical_assertion, time", "confidence", "accuracy"} <= texts
+    first = plot.read_bytes()
+    run(*args)
+    assert plot.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "pipeline, notes, options, message",
+    [
+        ("blank", "notes.spacy", (), "no component to calibrate"),
+        ("pipeline", "bare.spacy", (), "no gold annotation"),
+        ("pipeline", "missing.spacy", (), "is not there"),
+        ("pipeline", "notes.spacy", ("--plot", "x.pdf"), "not as '.pdf'"),
+    ],
+)
+def test_command_says_what_is_wrong_and_writes_nothing(saved, tmp_path, pipeline, notes, options, message):
+    result = run(saved / pipeline, saved / notes, tmp_path / "out", *options)
+    assert result.exit_code == 1 and message in result.output
+    assert not (tmp_path / "out").exists()
