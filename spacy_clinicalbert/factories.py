@@ -31,6 +31,7 @@ n_frozen_layers = 0
 attention_dropout = null
 layer_decay = 1.0
 n_fresh_layers = 0
+pooling = "mean"
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.note_windows.v1"
@@ -210,3 +211,42 @@ def make_clinical_assertion(
         gold_key=gold_key,
         scorer=scorer,
     )
+
+
+CLINICAL_TEXTCAT_CONFIG = """
+[clinical_textcat]
+exclusive_classes = true
+spans_key = "windows"
+
+[clinical_textcat.model]
+@architectures = "spacy-clinicalbert.WindowClassifier.v1"
+activation = "tanh"
+
+[clinical_textcat.model.tok2vec]
+@architectures = "spacy-clinicalbert.WindowListener.v1"
+upstream = "*"
+"""
+
+
+@Language.factory(
+    "clinical_textcat",
+    assigns=["doc.cats", "doc.spans"],
+    default_config=Config().from_str(CLINICAL_TEXTCAT_CONFIG)["clinical_textcat"],
+    default_score_weights={
+        "cats_score": 1.0,
+        "cats_score_desc": None,
+        "cats_micro_p": None,
+        "cats_micro_r": None,
+        "cats_micro_f": None,
+        "cats_macro_p": None,
+        "cats_macro_r": None,
+        "cats_macro_f": None,
+        "cats_macro_auc": None,
+        "cats_f_per_type": None,
+    },
+)
+def make_clinical_textcat(nlp: Language, name: str, model: Model, exclusive_classes: bool, spans_key: str) -> Pipe:
+    """Make the component that classifies notes by their windows; see `pipeline.textcat.ClinicalTextcat`."""
+    from .pipeline.textcat import ClinicalTextcat
+
+    return ClinicalTextcat(nlp.vocab, model, name, exclusive_classes=exclusive_classes, spans_key=spans_key)

@@ -37,3 +37,9 @@ def align(
     lengths = numpy.maximum(last - first, 0)
     shift = first - (numpy.cumsum(lengths) - lengths)
     return numpy.arange(int(lengths.sum())) + numpy.repeat(shift, lengths), lengths
+
+
+def first_pieces(token_pieces: ndarray, token_lengths: ndarray) -> Tuple[ndarray, ndarray]:
+    """Keep the first wordpiece of each token of what `align` found."""
+    firsts = numpy.cumsum(token_lengths) - token_lengths
+    return token_pieces[firsts[token_lengths > 0]], numpy.minimum(token_lengths, 1)

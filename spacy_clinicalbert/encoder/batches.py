@@ -13,8 +13,11 @@ class Work(NamedTuple):
 
     keys (List[bytes]): For each window what its kept vectors depend on: its wordpieces, and which of them are kept.
     windows (Windows): The windows over the wordpieces, without those that another one stands for.
-    row_starts (ndarray): Each window's kept vectors are rows of one array, beginning here, (n_windows,).
+    row_starts (ndarray): Each window's vectors are rows of one array, beginning here: that of its first position, behind
+        it those of its kept wordpieces, (n_windows,).
     rows (ndarray): The row of each wordpiece's vector, (n_pieces,).
+    window_rows (ndarray): The row of each window's first position, of all windows, also of those that another one
+        stands for.
     n_rows (int): How many there are.
     """
 
@@ -22,6 +25,7 @@ class Work(NamedTuple):
     windows: Windows
     row_starts: ndarray
     rows: ndarray
+    window_rows: ndarray
     n_rows: int
 
 
@@ -30,7 +34,8 @@ class Pass(NamedTuple):
 
     ids (ndarray): Wordpiece ids with special tokens and padding, (n_windows, length).
     mask (ndarray): 1 where ids is not padding, (n_windows, length).
-    kept (ndarray): Positions in the flattened pass whose vectors are used, (n_kept,).
+    kept (ndarray): Positions in the flattened pass whose vectors are used, (n_kept,): the first of each window, then those
+        of kept wordpieces. A position can be both, where the tokenizer puts nothing before a text.
     rows (ndarray): The rows (see `Work`) that these vectors go to, (n_kept,).
     """
 
@@ -59,11 +64,12 @@ def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
             firsts.append(i)
         numbers.append(number)
     chosen = Windows(*borders[firsts].T)
-    kept = chosen.keep_end - chosen.keep_start
-    row_starts = numpy.cumsum(kept) - kept
-    shifts = row_starts[numbers] - windows.keep_start if numbers else row_starts
+    n_own = 1 + chosen.keep_end - chosen.keep_start
+    row_starts = numpy.cumsum(n_own) - n_own
+    window_rows = row_starts[numbers] if numbers else row_starts
+    shifts = 1 + window_rows - windows.keep_start
     rows = numpy.arange(len(ids)) + numpy.repeat(shifts, windows.keep_end - windows.keep_start)
-    return Work(list(keys), chosen, row_starts, rows, int(kept.sum()))
+    return Work(list(keys), chosen, row_starts, rows, window_rows, int(n_own.sum()))
 
 
 def group_by_length(lengths: ndarray, max_items: int, max_padding: int) -> Iterator[ndarray]:
@@ -120,9 +126,10 @@ def make_passes(
         for offset, token in enumerate(suffix):
             padded[piece == end + offset] = token
         kept = (piece >= keep_start) & (piece < keep_end)
+        firsts, row_starts = numpy.arange(len(chosen)) * piece.shape[1], work.row_starts[chosen]
         yield Pass(
             ids=padded,
             mask=(piece < end + len(suffix)).astype("int64"),
-            kept=numpy.flatnonzero(kept),
-            rows=(piece - keep_start + work.row_starts[chosen, None])[kept],
+            kept=numpy.concatenate([firsts, numpy.flatnonzero(kept)]),
+            rows=numpy.concatenate([row_starts, (1 + piece - keep_start + row_starts[:, None])[kept]]),
         )

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
@@ -18,9 +19,10 @@ from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
 from .cache import WindowCache
-from .data import EncodedDoc, gradient_arrays, without_encoder
+from .data import TOKENS, EncodedDoc, gradient_arrays, without_encoder
 from .listener import ClinicalBertListener
 from .model import predict_rows, publish
+from .pending import PendingUpdate
 from .plan import DocPlan, plan_docs
 from .shim import EncoderShim, shim_of
 
@@ -32,8 +34,8 @@ Planned = Tuple[Doc, DocPlan]
 
 
 class ClinicalBert(Transformer):
-    """Encodes notes of any length and publishes one vector a token as `doc._.trf_data`, which this project's
-    listeners and spacy-transformers' read.
+    """Encodes notes of any length and publishes one vector a token, and one a window, as `doc._.trf_data`, which this
+    project's listeners and spacy-transformers' read.
 
     vocab (Vocab): The pipeline's vocabulary.
     model (Model[List[Doc], FullTransformerBatch]): As `encoder.model.Encoder` makes it.
@@ -205,16 +207,18 @@ class ClinicalBert(Transformer):
         width = self.model.get_dim("nO")
         pending = PendingUpdate(cast(Callable, backprop), len(self.listeners), self.shim.has_gradient)
 
-        def accumulate(d_arrays: List[Floats2d]) -> None:
-            losses[self.name] += pending.add(d_arrays)
+        def accumulate(d_arrays: List[Floats2d], reads: str) -> None:
+            losses[self.name] += pending.add(d_arrays, reads)
             if pending.sgd is not None and pending.n_silent == 0:
                 self._finish_pending()
 
         for listener in self.listeners:
             if isinstance(listener, ClinicalBertListener):
-                callback: Callable = accumulate
+                callback: Callable = partial(accumulate, reads=listener.reads)
             else:
-                callback = lambda d_datas: accumulate(gradient_arrays(docs, d_datas, width, self.model.ops))  # noqa: E731
+                callback = lambda d_datas: accumulate(  # noqa: E731
+                    gradient_arrays(docs, d_datas, width, self.model.ops), TOKENS
+                )
             listener.receive(listener.get_batch_id(docs), batch.doc_data, callback)
         self._update = pending
         return losses
@@ -229,7 +233,7 @@ class ClinicalBert(Transformer):
         pending = self._update
         if pending is not None:
             gradient_is_older = pending.had_gradient or not self.shim.has_gradient
-            if pending.d_arrays is None and gradient_is_older:
+            if not pending.gradients and gradient_is_older:
                 pending.sgd = sgd
                 return
             self._finish_pending()
@@ -238,8 +242,7 @@ class ClinicalBert(Transformer):
     def _finish_pending(self) -> None:
         pending, self._update = self._update, None
         if pending is not None:
-            if pending.d_arrays is not None:
-                pending.backprop(pending.d_arrays)
+            pending.backprop()
             if pending.sgd is not None:
                 self.model.finish_update(pending.sgd)
             for listener in self.listeners:
@@ -248,7 +251,7 @@ class ClinicalBert(Transformer):
     def _take_put_off_step(self) -> None:
         """Take a step that waits for a silent head. Before any head has run there is none: components that
         annotate in training predict then."""
-        if self._update is not None and self._update.sgd is not None and self._update.d_arrays is not None:
+        if self._update is not None and self._update.sgd is not None and self._update.gradients:
             self._finish_pending()
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
@@ -295,32 +298,3 @@ def _give_out(docs: List[Doc]) -> Iterator[Doc]:
     docs.reverse()
     while docs:
         yield docs.pop()  # behind the last component, nothing of it need be held
-
-
-class PendingUpdate:
-    """The gradients of one batch, added up until the encoder's backward.
-
-    backprop (Callable[[List[Floats2d]], Any]): The backward of the batch.
-    n_listeners (int): How many may give gradients.
-    had_gradient (bool): Whether gradients of an earlier batch waited for a step when this one went forward.
-    """
-
-    def __init__(self, backprop: Callable[[List[Floats2d]], Any], n_listeners: int, had_gradient: bool):
-        self.backprop = backprop
-        self.had_gradient = had_gradient
-        self.n_silent = n_listeners
-        self.d_arrays: Optional[List[Floats2d]] = None
-        self.sgd: Optional[Optimizer] = None
-
-    def add(self, d_arrays: List[Floats2d]) -> float:
-        """Add one head's gradient, for each Doc of shape (n_tokens, width).
-
-        RETURNS (float): Its squared norm.
-        """
-        self.n_silent -= 1
-        if self.d_arrays is None:
-            self.d_arrays = [d_array.copy() for d_array in d_arrays]
-        else:
-            for total, d_array in zip(self.d_arrays, d_arrays):
-                total += d_array
-        return sum(float((d_array**2).sum(axis=(0, 1))) for d_array in d_arrays)

@@ -1,6 +1,6 @@
 """What the encoder publishes on a Doc, in spacy-transformers' form."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import List, Optional, cast
 
 import numpy
@@ -11,36 +11,53 @@ from thinc.api import Ops
 from thinc.types import Floats2d, Ints1d, Ragged
 from transformers.modeling_outputs import BaseModelOutput
 
+# What heads read of `EncodedDoc.model_output`, and give gradients of.
+TOKENS, WINDOWS = "last_hidden_state", "window_vectors"
+
 
 @dataclass
 class EncodedDoc(TransformerData):
-    """The vectors of a Doc's tokens. `model_output.last_hidden_state` is (1, n_tokens, width), `align` the
-    identity; `wordpieces` stays empty, for the alignment refers to tokens. A Doc without tokens has no
-    `last_hidden_state`. A Doc that was serialised keeps the vectors alone, as plain TransformerData.
+    """The vectors of a Doc's tokens, and of the encoder's windows over it. `align` is the identity; `wordpieces` stays empty, for
+    the alignment refers to tokens. A Doc without tokens has an empty `model_output`, of others it has:
 
-    encoder_id (int): The Thinc id of the model that made the vectors; our listener takes no others'.
-    windows (ndarray): The tokens whose vectors each of the encoder's windows gave, first and behind the last,
-        (n_windows, 2). They tile the Doc.
+    last_hidden_state (Floats3d): The tokens' vectors, (1, n_tokens, width).
+    window_vectors (Floats2d): The vector at the first position of each window, where BERT has [CLS], (n_windows, width).
+    windows (ndarray): The tokens whose vectors each window gave, first and behind the last, (n_windows, 2). They tile
+        the Doc; one without wordpieces has no windows.
+
+    A Doc that was serialised keeps these alone, as plain TransformerData.
+
+    encoder_id (int): The Thinc id of the model that made the vectors; our listeners take no others'.
     n_unread (int): Tokens of characters that the tokenizer deletes, such as control characters: like white space
         they have no wordpieces, and zeros as their vector.
     beneath (Optional[TransformerData]): What an encoder earlier in the pipeline published.
     """
 
     encoder_id: int = -1
-    windows: ndarray = field(default_factory=lambda: numpy.zeros((0, 2), dtype="int64"))
     n_unread: int = 0
     beneath: Optional[TransformerData] = None
 
+    @property
+    def windows(self) -> ndarray:
+        """As `model_output.windows`, of a Doc without tokens too."""
+        return self.model_output["windows"] if self.model_output else numpy.zeros((0, 2), dtype="int64")
 
-def encode_doc(array: Floats2d, encoder_id: int, n_unread: int, windows: ndarray) -> EncodedDoc:
-    """Wrap the vectors of a Doc, (n_tokens, width); see `EncodedDoc`."""
+
+def encode_doc(
+    array: Floats2d, window_vectors: Floats2d, windows: ndarray, *, encoder_id: int, n_unread: int
+) -> EncodedDoc:
+    """Wrap the vectors of a Doc and its windows; see `EncodedDoc`.
+
+    array (Floats2d): The tokens' vectors, (n_tokens, width).
+    """
     empty = TransformerData.empty()
     if not len(array):
-        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id, windows, n_unread)
+        return EncodedDoc(empty.wordpieces, empty.model_output, empty.align, encoder_id, n_unread)
     indices, ones = numpy.arange(len(array), dtype="int32"), numpy.ones(len(array), dtype="int32")
     identity = Ragged(cast(Ints1d, indices), cast(Ints1d, ones))
     output = BaseModelOutput(last_hidden_state=array.reshape((1, *array.shape)))  # type: ignore[arg-type]
-    return EncodedDoc(empty.wordpieces, output, identity, encoder_id, windows, n_unread)
+    output[WINDOWS], output["windows"] = window_vectors, windows
+    return EncodedDoc(empty.wordpieces, output, identity, encoder_id, n_unread)
 
 
 def encode_docs(docs: List[Doc], datas: List[TransformerData]) -> FullTransformerBatch:
@@ -62,9 +79,12 @@ def without_encoder(data: Optional[TransformerData], encoder_id: int) -> Optiona
 
 def doc_array(data: TransformerData, width: int, ops: Ops) -> Floats2d:
     """The vectors that `encode_doc` wrapped, (n_tokens, width)."""
-    if "last_hidden_state" not in data.model_output:
-        return ops.alloc2f(0, width)
-    return data.model_output["last_hidden_state"][0]
+    return data.model_output[TOKENS][0] if TOKENS in data.model_output else ops.alloc2f(0, width)
+
+
+def window_array(data: TransformerData, width: int, ops: Ops) -> Floats2d:
+    """The vectors of its windows, (n_windows, width)."""
+    return data.model_output[WINDOWS] if WINDOWS in data.model_output else ops.alloc2f(0, width)
 
 
 def gradient_arrays(docs: List[Doc], d_datas: List[TransformerData], width: int, ops: Ops) -> List[Floats2d]:

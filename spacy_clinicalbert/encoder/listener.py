@@ -3,14 +3,18 @@
 from typing import Any, Callable, Iterable, List, Optional, Set, Tuple
 from weakref import WeakSet
 
+import numpy
+from numpy import ndarray
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
-from spacy_transformers import TransformerData
 from spacy_transformers.layers import TransformerListener
 from thinc.api import Model
 from thinc.types import Floats2d
 
-from .data import EncodedDoc, doc_array
+from .data import TOKENS, WINDOWS, EncodedDoc, doc_array, encode_doc, window_array
+
+# For each doc the vectors of its windows, (n_windows, width), and the tokens that each of these keeps, (n_windows, 2).
+WindowVectors = Tuple[List[Floats2d], List[ndarray]]
 
 
 def Listener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], List[Floats2d]]:
@@ -22,21 +26,34 @@ def Listener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], 
         encoder learn more slowly, use its lr_scale.
     RETURNS (Model[List[Doc], List[Floats2d]]): For each doc an array of shape (n_tokens, width).
     """
-    return ClinicalBertListener(upstream, grad_factor)
+    return ClinicalBertListener(upstream, grad_factor, forward)
+
+
+def WindowListener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], WindowVectors]:
+    """The registered architecture `spacy-clinicalbert.WindowListener.v1`: as `Listener.v1`, with the vector at the first position
+    of each of the encoder's windows, where BERT has [CLS]. It takes gradients of these.
+
+    RETURNS (Model[List[Doc], Tuple[List[Floats2d], List[ndarray]]]): For each doc an array of shape (n_windows, width); and for
+        each doc the tokens whose vectors each window gave, first and behind the last, (n_windows, 2). They tile the doc; one
+        without wordpieces, as an empty one, has no windows.
+    """
+    return ClinicalBertWindowListener(upstream, grad_factor, forward_windows)
 
 
 class ClinicalBertListener(TransformerListener):
     """A listener that knows its upstream: without vectors, or with another encoder's, it raises ValueError, where
     the stock one goes on with zeros or with the wrong vectors.
 
+    reads (str): Which of the published vectors it takes, and gives the gradients of; see `data.EncodedDoc`.
     upstream_ids (Set[int]): Thinc ids of the encoders that the listener was linked to.
     samples (WeakSet[Doc]): The Docs that the head was initialised with. They infer shapes before any encoder has
         run, and alone may go without vectors.
     """
 
     name = "clinicalbert-listener"
+    reads = TOKENS
 
-    def __init__(self, upstream_name: str, grad_factor: float = 1.0):
+    def __init__(self, upstream_name: str, grad_factor: float, forward: Callable):
         attrs = {"grad_factor": grad_factor}
         Model.__init__(self, self.name, forward, init=init, dims={"nO": None}, attrs=attrs)
         self.upstream_name = upstream_name
@@ -56,19 +73,36 @@ class ClinicalBertListener(TransformerListener):
         super().receive(batch_id, outputs, backprop)
         self.samples.clear()
 
-    def read(self, doc: Doc, position: int) -> Floats2d:
-        """RETURNS (Floats2d): The vectors of a Doc that the encoder has annotated, (n_tokens, width)."""
-        width = self.get_dim("nO")
-        if doc._.trf_data is None and doc in self.samples:
-            return self.ops.alloc2f(len(doc), width)
-        return doc_array(self.find_data(doc, position), width, self.ops)
+    def find(self, docs: List[Doc], is_train: bool) -> Tuple[List[EncodedDoc], Callable[[List[Floats2d]], List[Doc]]]:
+        """What the encoder has for some Docs, and a backward for the gradients of what this listener reads, an array a Doc.
 
-    def find_data(self, doc: Doc, position: int) -> TransformerData:
-        """The vectors that an upstream of this listener published on a Doc.
+        RAISES (ValueError): Nothing, or something for other Docs.
+        """
+        if is_train and self._batch_id is not None:
+            if self._batch_id != self.get_batch_id(docs):
+                raise ValueError(
+                    f"The listener for '{self.upstream_name}' got other documents than its encoder. Update the encoder "
+                    "and the heads with the same batch, as nlp.update does."
+                )
+            factor = self.attrs["grad_factor"]
+
+            def backprop(d_arrays: List[Floats2d]) -> List[Doc]:
+                self.backprop_and_clear([d_array * factor for d_array in d_arrays])
+                return docs
+
+            return list(self._outputs or ()), backprop
+        # A frozen encoder is not updated; where it annotates, its vectors stand on the Docs as in prediction.
+        return [self.find_published(doc, i) for i, doc in enumerate(docs)], lambda d_arrays: docs
+
+    def find_published(self, doc: Doc, position: int) -> EncodedDoc:
+        """What an upstream of this listener published on a Doc; zeros for a sample.
 
         position (int): The Doc's place in its batch, for the error.
-        RAISES (ValueError): There are none, or the Doc was retokenised since.
+        RAISES (ValueError): Nothing, or the Doc was retokenised since.
         """
+        if doc._.trf_data is None and doc in self.samples:
+            zeros = [self.ops.alloc2f(n, self.get_dim("nO")) for n in (len(doc), 1)]
+            return encode_doc(*zeros, numpy.array([[0, len(doc)]]), encoder_id=-1, n_unread=0)
         published = data = doc._.trf_data
         while isinstance(data, EncodedDoc) and data.encoder_id not in self.upstream_ids:
             data = data.beneath
@@ -89,6 +123,13 @@ class ClinicalBertListener(TransformerListener):
         return data
 
 
+class ClinicalBertWindowListener(ClinicalBertListener):
+    """As `ClinicalBertListener`, for the vectors of windows."""
+
+    name = "clinicalbert-window-listener"
+    reads = WINDOWS
+
+
 def init(model: ClinicalBertListener, X: Optional[Iterable[Doc]] = None, Y: Any = None) -> None:
     model.samples.update(X or ())
 
@@ -96,20 +137,14 @@ def init(model: ClinicalBertListener, X: Optional[Iterable[Doc]] = None, Y: Any 
 def forward(
     model: ClinicalBertListener, docs: List[Doc], is_train: bool
 ) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Doc]]]:
-    if is_train and model._batch_id is not None:
-        if model._batch_id != model.get_batch_id(docs):
-            raise ValueError(
-                f"The listener for '{model.upstream_name}' got other documents than its encoder. Update the encoder "
-                "and the heads with the same batch, as nlp.update does."
-            )
-        width = model.get_dim("nO")
-        arrays = [doc_array(data, width, model.ops) for data in model._outputs or ()]
-        factor = model.attrs["grad_factor"]
+    datas, backprop = model.find(docs, is_train)
+    width = model.get_dim("nO")
+    return [doc_array(data, width, model.ops) for data in datas], backprop
 
-        def backprop(d_arrays: List[Floats2d]) -> List[Doc]:
-            model.backprop_and_clear([d_array * factor for d_array in d_arrays])
-            return docs
 
-        return arrays, backprop
-    # A frozen encoder is not updated; where it annotates, its vectors stand on the Docs as in prediction.
-    return [model.read(doc, i) for i, doc in enumerate(docs)], lambda d_arrays: docs
+def forward_windows(
+    model: ClinicalBertWindowListener, docs: List[Doc], is_train: bool
+) -> Tuple[WindowVectors, Callable[[List[Floats2d]], List[Doc]]]:
+    datas, backprop = model.find(docs, is_train)
+    width = model.get_dim("nO")
+    return ([window_array(data, width, model.ops) for data in datas], [data.windows for data in datas]), backprop

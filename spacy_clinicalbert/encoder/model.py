@@ -2,26 +2,27 @@
 
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Tuple, cast
+from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence, Tuple, cast
 
 import numpy
 import torch
 from spacy.tokens import Doc
 from spacy_transformers import FullTransformerBatch, TransformerData
-from spacy_transformers.layers import TransformerListener, trfs2arrays
+from spacy_transformers.layers import trfs2arrays
 from thinc.api import Model, chain, torch2xp, xp2torch
 from thinc.types import Floats2d, Ragged
 from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .checkpoints import load_checkpoint
-from .data import doc_array, encode_doc, encode_docs, gradient_arrays
+from .data import encode_doc, encode_docs
 from .engines import Inputs
-from .listener import ClinicalBertListener
 from .plan import DocPlan, Plan, make_plan, plan_docs, plan_passes
+from .replaced import replace_listener, replace_listener_cfg, with_arrays, with_doc_data
 from .shim import EncoderShim, shim_of
 from .windows import Windower, check_windows
 
 InT = List[Doc]
+POOLINGS = ("mean", "first")
 
 
 def Encoder(
@@ -38,6 +39,7 @@ def Encoder(
     attention_dropout: Optional[float] = None,
     layer_decay: float = 1.0,
     n_fresh_layers: int = 0,
+    pooling: str = "mean",
 ) -> Model[InT, FullTransformerBatch]:
     """The registered architecture `spacy-clinicalbert.Encoder.v1`: a pretrained encoder over notes of any length.
 
@@ -56,9 +58,13 @@ def Encoder(
         says, 0.1 for most; 0 trains the network a third faster on a CPU. Other dropout is as the checkpoint says.
     layer_decay (float): Factor on the rate of each layer for each layer above it: 0.9 lets the lower ones learn more slowly.
     n_fresh_layers (int): This many layers from above begin anew, instead of with what they learned in pretraining.
-    RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token: `doc_data[i]` has
-        `last_hidden_state` of shape (1, n_tokens, width). Empty docs publish `TransformerData.empty()`.
+    pooling (str): A token's vector is the "mean" of its wordpieces', or that of the "first", which heads of Hugging Face's
+        token classifiers read.
+    RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token, and one a window: `doc_data[i]` is an
+        `EncodedDoc`. Empty docs publish `TransformerData.empty()`.
     """
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not '{pooling}'.")
     load = partial(
         load_checkpoint,
         name,
@@ -77,6 +83,7 @@ def Encoder(
             "max_batch_items": 1024,
             "max_update_items": 8192,
             "distinct": distinct,
+            "pooling": pooling,
             "replace_listener": replace_listener,
             "replace_listener_cfg": replace_listener_cfg,
         },
@@ -108,14 +115,15 @@ def Tok2VecEncoder(
     attention_dropout: Optional[float] = None,
     layer_decay: float = 1.0,
     n_fresh_layers: int = 0,
+    pooling: str = "mean",
     grad_factor: float = 1.0,
-    pooling: Optional[Model[Ragged, Floats2d]] = None,
+    listener_pooling: Optional[Model[Ragged, Floats2d]] = None,
 ) -> Model[InT, List[Floats2d]]:
     """The registered architecture `spacy-clinicalbert.Tok2VecEncoder.v1`: an encoder that one component has for
     itself, as `nlp.replace_listeners` makes it.
 
     grad_factor (float): Factor on the gradient that reaches the encoder.
-    pooling (Optional[Model[Ragged, Floats2d]]): Only where a stock TransformerListener with this pooling was
+    listener_pooling (Optional[Model[Ragged, Floats2d]]): Only where a stock TransformerListener with this pooling was
         replaced.
     RETURNS (Model[List[Doc], List[Floats2d]]): For each doc an array of shape (n_tokens, width).
     """
@@ -133,9 +141,10 @@ def Tok2VecEncoder(
         attention_dropout,
         layer_decay,
         n_fresh_layers,
+        pooling,
     )
-    if pooling is not None:
-        return chain(with_doc_data(encoder), trfs2arrays(pooling, grad_factor))
+    if listener_pooling is not None:
+        return chain(with_doc_data(encoder), trfs2arrays(listener_pooling, grad_factor))
     return with_arrays(encoder, grad_factor)
 
 
@@ -157,8 +166,9 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
     plan = make_plan(plans, model.attrs["distinct"] and not shim_of(model).has_dropout)
     rows, backprop_rows = update_rows(model, plan)
 
-    def backprop(d_arrays: List[Floats2d]) -> InT:
-        """d_arrays (List[Floats2d]): For each doc the gradient of its tokens' vectors, (n_tokens, width)."""
+    def backprop(d_arrays: Sequence[Floats2d], d_windows: Sequence[Floats2d] = ()) -> InT:
+        """d_arrays (Sequence[Floats2d]): For each doc the gradient of its tokens' vectors, (n_tokens, width); or none at all.
+        d_windows (Sequence[Floats2d]): The same of its windows' vectors, (n_windows, width)."""
         if len(rows):
             d_rows = torch.zeros_like(rows)
             for d_array, token_rows, doc_plan in zip(d_arrays, plan.token_rows, plans):
@@ -167,6 +177,9 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
                 d_rows.index_add_(
                     0, torch.from_numpy(token_rows).to(rows.device), d_means.repeat_interleave(lengths, 0)
                 )
+            for d_array, window_rows in zip(d_windows, plan.window_rows):
+                places = torch.from_numpy(window_rows).to(rows.device)
+                d_rows.index_add_(0, places, xp2torch(d_array, device=rows.device))
             backprop_rows(d_rows)
         return docs
 
@@ -179,6 +192,10 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
     rows (torch.Tensor): float32, (n_rows, width).
     """
     datas: List[TransformerData] = []
+    # Those of all docs at once, for there are few; a doc gets a copy, and so holds no more than its own.
+    places = torch.from_numpy(plan.work.window_rows).to(rows.device)
+    firsts = cast(Floats2d, torch2xp(rows[places]))
+    n_done = 0
     for doc_plan, token_rows in zip(plan.docs, plan.token_rows):
         if len(token_rows):
             # A token's vector is the mean of its wordpieces', and zeros where it has none.
@@ -187,7 +204,18 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
             array = torch.nn.functional.embedding_bag(places, rows, torch.cumsum(lengths, 0) - lengths, mode="mean")
         else:
             array = rows.new_zeros((len(doc_plan.token_lengths), rows.shape[1]))
-        datas.append(encode_doc(cast(Floats2d, torch2xp(array)), model.id, doc_plan.n_unread, doc_plan.token_windows))
+        n_windows = len(doc_plan.token_windows)
+        windows = firsts[n_done : n_done + n_windows].copy()
+        n_done += n_windows
+        datas.append(
+            encode_doc(
+                cast(Floats2d, torch2xp(array)),
+                windows,
+                doc_plan.token_windows,
+                encoder_id=model.id,
+                n_unread=doc_plan.n_unread,
+            )
+        )
     return encode_docs(docs, datas)
 
 
@@ -259,49 +287,8 @@ def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch
             d_kept = d_rows[places]
             if hidden.requires_grad and d_kept.any():
                 d_hidden = torch.zeros_like(hidden)
-                d_hidden.view(-1, width)[kept] = d_kept
+                d_hidden.view(-1, width).index_add_(0, kept, d_kept)
                 hidden.backward(d_hidden)
                 shim.compact_gradient()
 
     return rows, backprop
-
-
-def with_arrays(encoder: Model, grad_factor: float) -> Model[InT, List[Floats2d]]:
-    """The encoder with arrays as output, instead of what it publishes on Docs."""
-
-    def arrays_forward(model: Model, docs: InT, is_train: bool) -> Tuple[List[Floats2d], Callable]:
-        batch, backprop = model.layers[0](docs, is_train)
-        width = model.layers[0].get_dim("nO")
-        arrays = [doc_array(data, width, model.ops) for data in batch.doc_data]
-        return arrays, lambda d_arrays: backprop([d_array * grad_factor for d_array in d_arrays])
-
-    return Model("clinicalbert-arrays", arrays_forward, init=init_layer, layers=[encoder], dims={"nO": None})
-
-
-def with_doc_data(encoder: Model) -> Model[InT, List[TransformerData]]:
-    """The encoder with the form of output that spacy-transformers' own layers read."""
-
-    def doc_data_forward(model: Model, docs: InT, is_train: bool) -> Tuple[List[TransformerData], Callable]:
-        batch, backprop = model.layers[0](docs, is_train)
-        width = model.layers[0].get_dim("nO")
-        return batch.doc_data, lambda d_datas: backprop(gradient_arrays(docs, d_datas, width, model.ops))
-
-    return Model("clinicalbert-doc-data", doc_data_forward, init=init_layer, layers=[encoder], dims={"nO": None})
-
-
-def init_layer(model: Model, X: Any = None, Y: Any = None) -> None:
-    model.layers[0].initialize(X, Y)
-    model.set_dim("nO", model.layers[0].get_dim("nO"))
-
-
-def replace_listener(model: Model, listener: TransformerListener, component: Any) -> Model:
-    """For `nlp.replace_listeners`: the encoder's copy in the form that the listener had given its vectors in."""
-    if isinstance(listener, ClinicalBertListener):
-        return with_arrays(model, listener.attrs["grad_factor"])
-    return with_doc_data(model)
-
-
-def replace_listener_cfg(encoder_cfg: Dict, listener_cfg: Dict) -> Dict:
-    """For `nlp.replace_listeners`: the config that makes the model of `replace_listener`."""
-    kept = {key: listener_cfg[key] for key in ("grad_factor", "pooling") if key in listener_cfg}
-    return {**encoder_cfg, **kept, "@architectures": "spacy-clinicalbert.Tok2VecEncoder.v1"}

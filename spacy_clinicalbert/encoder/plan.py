@@ -1,5 +1,6 @@
 """What is to be computed for some Docs: their wordpieces, the windows over them, the passes over the windows."""
 
+import itertools
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy
@@ -9,7 +10,7 @@ from spacy.attrs import IS_SPACE
 from spacy.tokens import Doc
 from thinc.api import Model
 
-from .alignment import align, token_offsets
+from .alignment import align, first_pieces, token_offsets
 from .batches import Work, make_passes, make_work
 from .shim import shim_of
 from .windows import Windows, check_windows
@@ -22,7 +23,7 @@ class DocPlan(NamedTuple):
 
     ids (ndarray): Their ids, (n_pieces,).
     windows (Windows): Windows over them.
-    token_pieces (ndarray): Those of every token, one token's behind the other's.
+    token_pieces (ndarray): Those of every token, one token's behind the other's; if pooling is "first", the first of each.
     token_lengths (ndarray): How many each token has, (n_tokens,).
     token_windows (ndarray): The tokens whose vectors each window gives, first and behind the last, (n_windows, 2).
     n_unread (int): Tokens, white space apart, that have none.
@@ -43,12 +44,14 @@ class Plan(NamedTuple):
     ids (ndarray): The wordpiece ids of all, one doc's behind the other's, (n_pieces,).
     work (Work): Which windows to encode, and whose vectors each wordpiece gets.
     token_rows (List[ndarray]): For each doc its `DocPlan.token_pieces`, as rows of the vectors.
+    window_rows (List[ndarray]): For each doc the rows of its windows' first positions.
     """
 
     docs: List[DocPlan]
     ids: ndarray
     work: Work
     token_rows: List[ndarray]
+    window_rows: List[ndarray]
 
 
 def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
@@ -68,6 +71,8 @@ def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
         inner = numpy.searchsorted(token_starts, starts[windows.keep_start[1:]])
         borders = numpy.concatenate([[0], inner, [len(doc)]]) if len(windows.start) else numpy.zeros(1, dtype="int64")
         is_unread = (token_lengths == 0) & (doc.to_array(IS_SPACE) == 0)
+        if model.attrs["pooling"] == "first":
+            token_pieces, token_lengths = first_pieces(token_pieces, token_lengths)
         plans.append(
             DocPlan(
                 ids=numpy.array(encoding.ids, dtype="int64"),
@@ -91,7 +96,9 @@ def make_plan(docs: List[DocPlan], distinct: bool) -> Plan:
     windows = [Windows(*(array + first for array in doc.windows)) for doc, first in zip(docs, firsts)]
     work = make_work(ids, Windows(*map(numpy.concatenate, zip(*windows))) if docs else Windows(*[ids] * 4), distinct)
     token_rows = [work.rows[doc.token_pieces + first] for doc, first in zip(docs, firsts)]
-    return Plan(docs, ids, work, token_rows)
+    ends = numpy.cumsum([0] + [len(doc.windows.start) for doc in docs])
+    window_rows = [work.window_rows[slice(*each)] for each in itertools.pairwise(ends)]
+    return Plan(docs, ids, work, token_rows, window_rows)
 
 
 def plan_passes(

@@ -19,10 +19,11 @@ from ..corpora.docs import install_extensions
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, find_spans, marginals
 from .gold import Targets, make_targets, read_gold
 from .ner_scorer import score_ner
+from .token_tags import find_words, read_tags, tag_marginals
 
 logger = logging.getLogger(__name__)
 
-MODES = ("independent", "joint")
+MODES = ("independent", "joint", "tokens")
 SCORES = "scores"  # in a span group's attrs, where spaCy's spancat has them too
 
 
@@ -48,8 +49,10 @@ class ClinicalNer(TrainablePipe):
     name (str): The component's name in the pipeline, and in `doc._.annotated`.
     spans_key (str): The span group that it writes.
     gold_key (str): The span group of a reference that it learns from. References without the group give `doc.ents`.
-    mode (str): "independent": labels know nothing of each other; "joint": they exclude each other.
-    threshold (float): How probable a span must be, above 0. Of spans of the same label that overlap the most probable is found.
+    mode (str): "independent": labels know nothing of each other; "joint": they exclude each other; "tokens": so do they, and each token
+        has the tag that is the most probable for it alone, as Hugging Face's token classifiers have them (see `pipeline.token_tags`).
+    threshold (float): How probable a span must be, above 0; in the mode "tokens" 0 leaves out none. Of spans of the same label that
+        overlap the most probable is found.
     thresholds (Dict[str, float]): Label → its own threshold.
     temperature (float): Divides the scores: above 1, probabilities are less extreme.
     label_smoothing (float): What share of a token's target goes to the other tags, evenly.
@@ -92,7 +95,7 @@ class ClinicalNer(TrainablePipe):
         if mode not in MODES:
             raise ValueError(f"mode of '{name}' is '{mode}'; set it to one of {', '.join(MODES)}.")
         for label, value in [("all labels", threshold), *self.cfg["thresholds"].items()]:
-            if not 0 < value <= 1:
+            if not (0 < value <= 1 or (value == 0 and mode == "tokens")):
                 raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
         if not (temperature > 0 and 0 <= label_smoothing < 1):
             raise ValueError(f"Set the temperature of '{name}' above 0, and its label_smoothing from 0 to below 1.")
@@ -173,9 +176,14 @@ class ClinicalNer(TrainablePipe):
         scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
         if n_tokens:
             scores = self._on_host(self.model.predict(docs)) / numpy.float32(self.cfg["temperature"])
-        thresholds = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
-        probabilities, _ = marginals(scores, lengths, joint=joint)
-        spans = find_spans(probabilities, numpy.array(thresholds, dtype="f"))
+        own = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
+        thresholds = numpy.array(own, dtype="f")
+        if self.cfg["mode"] == "tokens":
+            bias = self._on_host([self.model.get_ref("output_layer").get_param("b")])
+            is_word = find_words(docs, scores, bias / numpy.float32(self.cfg["temperature"]))
+            spans = read_tags(scores, lengths, thresholds, is_word)
+        else:
+            spans = find_spans(self._marginals(scores, lengths)[0], thresholds)
         if not joint:  # chains of their own, as if they stood one behind the other
             apart = spans.labels * n_tokens
             taken = best_of_overlapping(spans._replace(starts=spans.starts + apart, ends=spans.ends + apart))
@@ -261,8 +269,8 @@ class ClinicalNer(TrainablePipe):
     def _loss(self, targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
         lengths = numpy.array([len(each) for each in scores])
         host, tags = self._on_host(scores), targets.tags
-        given, log_all = marginals(host, lengths, joint=self._joint, active=targets.active)
-        wished, log_known = marginals(host, lengths, joint=self._joint, active=targets.active, tags=tags)
+        given, log_all = self._marginals(host, lengths, active=targets.active)
+        wished, log_known = self._marginals(host, lengths, active=targets.active, tags=tags)
         # The gradient of a log-linear model: expected less observed counts (Sutton and McCallum 2012, section 5.1).
         share = self.cfg["label_smoothing"]
         wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._joint else 1)) - wished)
@@ -277,7 +285,12 @@ class ClinicalNer(TrainablePipe):
 
     @property
     def _joint(self) -> bool:
-        return self.cfg["mode"] == "joint"
+        return self.cfg["mode"] != "independent"
+
+    def _marginals(self, scores: ndarray, lengths: ndarray, **known: Any) -> Tuple[ndarray, float]:
+        if self.cfg["mode"] == "tokens":
+            return tag_marginals(scores, lengths, **known)
+        return marginals(scores, lengths, joint=self._joint, **known)
 
     def _on_host(self, scores: List[Floats2d]) -> ndarray:
         return self.model.ops.to_numpy(self.model.ops.flatten(scores))

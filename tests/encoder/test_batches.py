@@ -20,13 +20,14 @@ def test_make_passes_keeps_each_piece_once_in_its_place(n_pieces, max_items):
     ids = numpy.arange(n_pieces) + 1000
     offsets = numpy.arange(n_pieces + 1)
     windows = strided_windows(30, 5)("a" * n_pieces, offsets[:-1], offsets[1:])
-    seen = numpy.zeros(n_pieces, dtype="int64")
     work = make_work(ids, windows, distinct=False)
+    wanted = numpy.zeros(work.n_rows, dtype="int64")
+    wanted[work.rows], wanted[work.window_rows] = ids, 1
+    seen = numpy.zeros(work.n_rows, dtype="int64")
     numbers = numpy.arange(len(windows.start))
-    for ids_2d, mask, kept, pieces in make_passes(ids, work, numbers, [1, 2], [3], 0, max_items, 8):
-        assert (work.rows[pieces] == pieces).all()
-        seen[pieces] += 1
-        assert (ids_2d.ravel()[kept] == ids[pieces]).all()
+    for ids_2d, mask, kept, rows in make_passes(ids, work, numbers, [1, 2], [3], 0, max_items, 8):
+        seen[rows] += 1
+        assert (ids_2d.ravel()[kept] == wanted[rows]).all()
         assert ids_2d.size <= max_items or len(ids_2d) == 1
         assert ((ids_2d != 0) == mask).all()
         for row, length in zip(ids_2d, mask.sum(1)):
@@ -42,9 +43,22 @@ def test_make_work_lets_equal_windows_stand_for_one_another(texts):
     starts = ends - [len(text) for text in texts] if texts else ends
     work = make_work(ids, Windows(starts, ends, starts, ends), distinct=True)
     assert len(work.keys) == len(set(map(tuple, texts))) == len(work.windows.start)
-    # What stands in a row is the wordpiece that asks for it.
-    in_rows = numpy.concatenate([ids[:0], *(ids[start:end] for start, end in zip(*work.windows[:2]))])
+    # What stands in a row is the wordpiece that asks for it, behind its window's first position.
+    parts = [part for start, end in zip(*work.windows[:2]) for part in ([-1], ids[start:end])]
+    in_rows = numpy.concatenate([ids[:0], *parts])
     assert len(in_rows) == work.n_rows and (in_rows[work.rows] == ids).all()
+    assert len(work.window_rows) == len(texts) and (in_rows[work.window_rows] == -1).all()
+    assert (work.rows[starts] == work.window_rows + 1).all()
+
+
+def test_first_position_that_is_a_kept_wordpiece_too_goes_to_both_rows():
+    """Where a tokenizer puts nothing before a text."""
+    ids = numpy.array([7, 8, 9])
+    work = make_work(ids, Windows(*map(numpy.array, ([0], [3], [0], [3]))), distinct=True)
+    (whole,) = make_passes(ids, work, numpy.array([0]), [], [3], 0, 10, 8)
+    assert whole.ids.tolist() == [[7, 8, 9, 3]]
+    assert whole.kept.tolist() == [0, 0, 1, 2] and whole.rows.tolist() == [0, 1, 2, 3]
+    assert work.window_rows.tolist() == [0] and work.rows.tolist() == [1, 2, 3]
 
 
 def test_make_work_tells_windows_apart_that_keep_different_parts():

@@ -1,0 +1,47 @@
+"""The gradients of one batch, added up until the encoder's backward."""
+
+from typing import Any, Callable, Dict, List, Optional
+
+from thinc.api import Optimizer
+from thinc.types import Floats2d
+
+from .data import TOKENS, WINDOWS
+
+
+class PendingUpdate:
+    """An update of the encoder whose backward is still to come.
+
+    backprop (Callable): The backward of the batch, as `model.forward` gives it.
+    n_listeners (int): How many may give gradients.
+    had_gradient (bool): Whether gradients of an earlier batch waited for a step when this one went forward.
+
+    gradients (Dict[str, List[Floats2d]]): What was added up so far: of the vectors of `data.TOKENS`, of those of `data.WINDOWS`.
+    n_silent (int): How many listeners have not given theirs.
+    sgd (Optional[Optimizer]): The optimiser of a step that was put off until they have.
+    """
+
+    def __init__(self, backprop: Callable[..., Any], n_listeners: int, had_gradient: bool):
+        self.had_gradient = had_gradient
+        self.gradients: Dict[str, List[Floats2d]] = {}
+        self.n_silent = n_listeners
+        self.sgd: Optional[Optimizer] = None
+        self._backprop = backprop
+
+    def add(self, d_arrays: List[Floats2d], reads: str) -> float:
+        """Add one head's gradient, an array for each Doc.
+
+        reads (str): What it is the gradient of.
+        RETURNS (float): Its squared norm.
+        """
+        self.n_silent -= 1
+        if reads not in self.gradients:
+            self.gradients[reads] = [d_array.copy() for d_array in d_arrays]
+        else:
+            for total, d_array in zip(self.gradients[reads], d_arrays):
+                total += d_array
+        return sum(float((d_array**2).sum(axis=(0, 1))) for d_array in d_arrays)
+
+    def backprop(self) -> None:
+        """Run the backward, if any head has given a gradient."""
+        if self.gradients:
+            self._backprop(self.gradients.get(TOKENS, ()), self.gradients.get(WINDOWS, ()))
