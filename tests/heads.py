@@ -38,7 +38,15 @@ CONFIGS: Dict[str, Callable[..., Any]] = {
         **{**WIDE, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "pooler_hidden_size": 32, **more}
     ),
     "distilbert": lambda **more: DistilBertConfig(
-        **{"vocab_size": 400, "dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 48, "initializer_range": 0.5, **more}
+        **{
+            "vocab_size": 400,
+            "dim": 32,
+            "n_layers": 2,
+            "n_heads": 2,
+            "hidden_dim": 48,
+            "initializer_range": 0.5,
+            **more,
+        }
     ),
     "electra": lambda **more: ElectraConfig(**{**WIDE, "embedding_size": 16, **more}),
     "megatron-bert": lambda **more: MegatronBertConfig(**{**WIDE, **more}),

@@ -140,10 +140,13 @@ def _load_network(name: str, architecture: str, auto: Any) -> Any:
             f"'{name}' contradicts itself: its config.json says {architecture}, and that its model_type is "
             f"'{network.config.model_type}', whose head is {type(network).__name__}. A head with code of its own cannot be imported."
         )
-    for key, found, wanted in info["mismatched_keys"]:
+    mismatched = [
+        key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]
+    ]  # transformers has had both
+    if mismatched:
         raise ValueError(
-            f"'{name}' contradicts itself: '{key}' of its weights is {tuple(found)}, and should be {tuple(wanted)}, for config.json "
-            f"names {network.config.num_labels} labels. Give id2label in config.json a name for each output of the classifier."
+            f"'{name}' contradicts itself: config.json names {network.config.num_labels} labels, and '{sorted(mismatched)[0]}' of its "
+            "weights has another shape. Give id2label in config.json a name for each output of the classifier."
         )
     missing = [key for key in info["missing_keys"] if "position_ids" not in key]
     if missing:

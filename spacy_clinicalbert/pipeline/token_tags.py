@@ -33,7 +33,7 @@ def tag_marginals(
 ) -> Tuple[ndarray, float]:
     """The probability of each tag at each token. The arguments, and what is returned, are those of `crf.marginals`; with tags, the
     sequences count that are read as the spans of these. (Directly behind one of its label a span must have begin or unit.)"""
-    steps = scores.reshape(len(scores), N_SCORED, -1)
+    steps = scores.reshape(len(scores), N_SCORED, scores.shape[1] // N_SCORED)
     possible = numpy.ones(steps.shape, dtype=bool)
     outside = numpy.ones(len(scores), dtype=bool)
     if tags is not None:

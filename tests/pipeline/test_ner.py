@@ -74,7 +74,7 @@ def gradients(nlp, examples):
     return [each.reshape(len(each), 4, -1) for each in found]
 
 
-@pytest.mark.parametrize("mode", ["independent", "joint"])
+@pytest.mark.parametrize("mode", ["independent", "joint", "tokens"])
 @pytest.mark.parametrize("stock", [False, True])
 def test_ner_learns_the_toy_notes(toy, mode, stock):
     nlp = make_ner(toy, stock=stock, mode=mode)
@@ -129,7 +129,7 @@ def test_two_spans_at_equal_offsets_keep_their_probabilities_in_a_docbin(toy):
     assert len(set(confidences.values())) == 2 and read.ents[0]._.confidence == max(confidences.values())
 
 
-@pytest.mark.parametrize("mode", ["independent", "joint"])
+@pytest.mark.parametrize("mode", ["independent", "joint", "tokens"])
 @pytest.mark.parametrize("annotated", [("DRUG",), ("PROBLEM",)])
 def test_label_that_is_not_annotated_has_no_gradient(toy, mode, annotated):
     nlp = make_ner(toy, mode=mode)
@@ -143,6 +143,22 @@ def test_label_that_is_not_annotated_has_no_gradient(toy, mode, annotated):
         column = labels.index(annotated[0])
         for alone, beside in zip(gradients(nlp, examples), both):
             assert numpy.allclose(alone[:, :, column], beside[:, :, column], atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["independent", "joint", "tokens"])
+def test_gradient_is_that_of_the_loss(toy, mode):
+    nlp = make_ner(toy, mode=mode)
+    ner, examples = nlp.get_pipe("clinical_ner"), gold_examples(nlp, NOTES)[:2]
+    rng = numpy.random.default_rng(0)
+    scores = [rng.normal(size=(len(example.predicted), 4 * len(ner.labels))).astype("f") for example in examples]
+    _, gradient = ner.get_loss(examples, scores)
+    for document, token, column in [(0, 3, 0), (0, 4, 5), (1, 0, 7), (1, 2, 1)]:
+        values = []
+        for step in (0.05, -0.05):
+            scores[document][token, column] += step
+            values.append(ner.get_loss(examples, scores)[0])
+            scores[document][token, column] -= step
+        assert (values[0] - values[1]) / 0.1 == pytest.approx(float(gradient[document][token, column]), abs=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["no annotation", "annotated for nothing"])
