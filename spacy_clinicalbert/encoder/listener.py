@@ -1,6 +1,6 @@
 """What a head's model holds to receive the encoder's vectors."""
 
-from typing import Any, Callable, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, Iterable, List, Optional, Set, Tuple, cast
 from weakref import WeakSet
 
 import numpy
@@ -90,7 +90,7 @@ class ClinicalBertListener(TransformerListener):
                 self.backprop_and_clear([d_array * factor for d_array in d_arrays])
                 return docs
 
-            return list(self._outputs or ()), backprop
+            return cast(List[EncodedDoc], self._outputs or []), backprop
         # A frozen encoder is not updated; where it annotates, its vectors stand on the Docs as in prediction.
         return [self.find_published(doc, i) for i, doc in enumerate(docs)], lambda d_arrays: docs
 
@@ -101,8 +101,8 @@ class ClinicalBertListener(TransformerListener):
         RAISES (ValueError): Nothing, or the Doc was retokenised since.
         """
         if doc._.trf_data is None and doc in self.samples:
-            zeros = [self.ops.alloc2f(n, self.get_dim("nO")) for n in (len(doc), 1)]
-            return encode_doc(*zeros, numpy.array([[0, len(doc)]]), encoder_id=-1, n_unread=0)
+            tokens, window = (self.ops.alloc2f(n, self.get_dim("nO")) for n in (len(doc), 1))
+            return encode_doc(tokens, window, numpy.array([[0, len(doc)]]), encoder_id=-1, n_unread=0)
         published = data = doc._.trf_data
         while isinstance(data, EncodedDoc) and data.encoder_id not in self.upstream_ids:
             data = data.beneath

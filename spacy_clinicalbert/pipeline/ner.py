@@ -179,7 +179,7 @@ class ClinicalNer(TrainablePipe):
         own = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
         thresholds = numpy.array(own, dtype="f")
         if self.cfg["mode"] == "tokens":
-            bias = self._on_host([self.model.get_ref("output_layer").get_param("b")])
+            bias: Any = self.model.ops.to_numpy(self.model.get_ref("output_layer").get_param("b"))
             is_word = find_words(docs, scores, bias / numpy.float32(self.cfg["temperature"]))
             spans = read_tags(scores, lengths, thresholds, is_word)
         else:

@@ -117,7 +117,8 @@ class ClinicalTextcat(TrainablePipe):
                 f"'{self.name}' has one label, '{self.labels[0]}', which always holds where classes are exclusive. Set "
                 "exclusive_classes = false, or annotate another label."
             )
-        self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))
+        sizes: Any = self.model.ops.alloc2f(1, len(self.labels))
+        self.model.initialize(X=sample, Y=sizes)
 
     def predict(self, docs: Iterable[Doc]) -> List[Categories]:
         """Classify the windows of some Docs, without changing these.
