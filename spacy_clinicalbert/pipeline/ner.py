@@ -11,18 +11,22 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..corpora.docs import install_extensions
+from .calibration import Calibration
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, find_spans, marginals
 from .gold import Targets, make_targets, read_gold
+from .ner_calibration import calibrate_ner, join
 from .ner_scorer import score_ner
 
 logger = logging.getLogger(__name__)
 
 MODES = ("independent", "joint")
+BATCH_SIZE = 128  # Docs at a time in calibrating
 SCORES = "scores"  # in a span group's attrs, where spaCy's spancat has them too
 
 
@@ -169,20 +173,12 @@ class ClinicalNer(TrainablePipe):
         self._require_labels()
         docs = list(docs)
         lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
-        n_tokens, joint = int(lengths.sum()), self._joint
         scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
-        if n_tokens:
+        if lengths.any():
             scores = self._on_host(self.model.predict(docs)) / numpy.float32(self.cfg["temperature"])
         thresholds = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
-        probabilities, _ = marginals(scores, lengths, joint=joint)
-        spans = find_spans(probabilities, numpy.array(thresholds, dtype="f"))
-        if not joint:  # chains of their own, as if they stood one behind the other
-            apart = spans.labels * n_tokens
-            taken = best_of_overlapping(spans._replace(starts=spans.starts + apart, ends=spans.ends + apart))
-            spans = Spans(*(each[taken] for each in spans))
+        spans = self._find(scores, lengths, numpy.array(thresholds, dtype="f"))
         in_ents = best_of_overlapping(spans)
-        if joint:
-            spans, in_ents = Spans(*(each[in_ents] for each in spans)), in_ents[in_ents]
         offsets = numpy.cumsum(lengths) - lengths
         borders = [*numpy.searchsorted(spans.starts, offsets).tolist(), len(in_ents)]
         found = []
@@ -253,6 +249,38 @@ class ClinicalNer(TrainablePipe):
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `pipeline.ner_scorer.score_ner`."""
         return super().score(examples, name=self.name, **settings)
+
+    def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
+        """Fit the temperature, and thresholds, on notes that it was not trained on.
+
+        examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
+        precision (Optional[float]): What each label's precision is to be at least, on these notes. Where no threshold reaches it, the
+            label is never found. None leaves thresholds as they are.
+        RETURNS (Dict[str, Calibration]): "entities" → how well the probabilities fit before and after; empty without annotation.
+        """
+        scores, lengths, targets = [], [], []
+        for batch in minibatch(examples, BATCH_SIZE):
+            docs = [example.predicted for example in batch]
+            lengths += [len(doc) for doc in docs]
+            scores.append(self._on_host(self.model.predict(docs)))
+            targets.append(self._targets(batch))
+        n_labels = len(self.labels)
+        known = join(scores, lengths, targets, N_SCORED * n_labels, n_labels)
+        if not (known.targets.active & (known.targets.tags != UNKNOWN)).any():
+            return {}
+        found = calibrate_ner(known, self.labels, self._find, self.cfg["threshold"], self._joint, precision)
+        self.cfg["temperature"] = found.temperature
+        self.cfg["thresholds"].update(found.thresholds)
+        return {"entities": found}
+
+    def _find(self, scores: ndarray, lengths: ndarray, thresholds: ndarray) -> Spans:
+        """Spans, in tokens of all documents one behind the other, of which no two of the same chain overlap."""
+        probabilities, _ = marginals(scores, lengths, joint=self._joint)
+        spans = find_spans(probabilities, thresholds)
+        # Independent chains are taken as if they stood one behind the other.
+        apart = 0 if self._joint else spans.labels * len(scores)
+        taken = best_of_overlapping(spans._replace(starts=spans.starts + apart, ends=spans.ends + apart))
+        return Spans(*(each[taken] for each in spans))
 
     def _targets(self, examples: Sequence[Example], lost: Optional[Counter] = None) -> Targets:
         counter = Counter() if lost is None else lost
