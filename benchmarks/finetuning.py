@@ -14,10 +14,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import spacy
 import typer
+from spacy import registry
+from spacy.language import Language
+from spacy.training import Example
 from spacy.training.corpus import Corpus
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
@@ -31,39 +34,44 @@ CORPUS = Path("corpus/finetuning")
 
 
 class Task(NamedTuple):
-    """A corpus and how it is trained on.
+    """What is trained, and on what.
 
     config (str): The config of the workflow.
-    convert (str): Arguments of scripts/convert.py for a split: what stands for it in the source, {}.
-    splits (Tuple[str, str, str]): The source's names of train, dev and test.
+    corpora (Tuple[str, ...]): Those it is trained and scored on, each silent about labels that it does not annotate.
     epochs (int): Passes over the training set.
     batch (int): Wordpieces.
     rate (float): The highest learning rate.
     """
 
     config: str
-    convert: str
-    splits: Tuple[str, str, str]
+    corpora: Tuple[str, ...]
     epochs: int
     batch: int
     rate: float
 
 
 NAMED = ("train", "dev", "test")
-TASKS = {
-    "ncbi": Task(
-        "ner",
+# Corpora → arguments of scripts/convert.py for a split, and what stands for train, dev and test in it, {}.
+CORPORA = {
+    "ncbi": (
         "pubtator {corpora}/ncbi_disease/original-data/{} --label *=Disease",
         ("train/NCBItrainset_corpus.txt", "devel/NCBIdevelopset_corpus.txt", "test/NCBItestset_corpus.txt"),
-        5, 2000, 3e-4,
     ),
-    "bc5cdr": Task("ner", "conll {corpora}/bc5cdr/BC5CDR-IOB/{}", ("train.tsv", "devel.tsv", "test.tsv"), 5, 2000, 3e-4),
-    "maccrobat": Task("ner", "brat {corpora}/maccrobat2020/MACCROBAT2020 --split {}", NAMED, 10, 1000, 2e-4),
-    "mtsamples": Task("textcat", "mtsamples {corpora}/mtsamples/mtsamples.jsonl --split {}", NAMED, 3, 4000, 3e-4),
-}  # fmt: skip
-# Ways of fine-tuning → settings of the config, by their dotted names.
+    "bc5cdr": ("conll {corpora}/bc5cdr/BC5CDR-IOB/{}", ("train.tsv", "devel.tsv", "test.tsv")),
+    "maccrobat": ("brat {corpora}/maccrobat2020/MACCROBAT2020 --split {}", NAMED),
+    "mtsamples": ("mtsamples {corpora}/mtsamples/mtsamples.jsonl --split {}", NAMED),
+}
+TASKS = {
+    "ncbi": Task("ner", ("ncbi",), 5, 2000, 3e-4),
+    "bc5cdr": Task("ner", ("bc5cdr",), 5, 2000, 3e-4),
+    "maccrobat": Task("ner", ("maccrobat",), 10, 1000, 2e-4),
+    "mtsamples": Task("textcat", ("mtsamples",), 3, 4000, 3e-4),
+    "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
+}
+# Ways of fine-tuning → settings of the config, by their dotted names; "config" is another config of the workflow.
 VARIANTS: Dict[str, Dict[str, Any]] = {
     "plain": {},
+    "clinical_ner": {"config": "clinical_ner"},
     "layer_decay": {"components.clinicalbert.model.layer_decay": 0.85},
     "fresh_layer": {"components.clinicalbert.model.n_fresh_layers": 1},
     "unfreeze": {"training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
@@ -74,29 +82,29 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def convert(corpora: Path) -> None:
-    """Make the .spacy files of all tasks."""
-    for name, task in TASKS.items():
-        for split, source in zip(NAMED, task.splits):
-            form, *rest = task.convert.format(source, corpora=corpora).split()
+    """Make the .spacy files of all corpora."""
+    for name, (arguments, sources) in CORPORA.items():
+        for split, source in zip(NAMED, sources):
+            form, *rest = arguments.format(source, corpora=corpora).split()
             command = [sys.executable, "scripts/convert.py", form, rest[0], str(CORPUS / name / f"{split}.spacy")]
             subprocess.run([*command, *rest[1:]], check=True)
 
 
 def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
     """The workflow's config with the task's settings and those of the variant."""
-    task = TASKS[name]
-    config = Config().from_disk(f"configs/{task.config}.cfg", interpolate=False)
-    paths = {split: str(CORPUS / name / f"{split}.spacy") for split in ("train", "dev")}
-    config["paths"].update(**paths, encoder=encoder)
+    task, changes = TASKS[name], dict(VARIANTS[variant])
+    config = Config().from_disk(f"configs/{changes.pop('config', task.config)}.cfg", interpolate=False)
+    config["paths"].update(encoder=encoder, train=None, dev=str(CORPUS / task.corpora[0] / "dev.spacy"))
     config["system"]["seed"] = seed
     config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
-    examples = Corpus(paths["train"])(blank_clinical())
+    config["corpora"]["train"] = {"@readers": "benchmarks.finetuning.v1", "corpora": list(task.corpora)}
+    examples = read_all(list(task.corpora))(blank_clinical())
     n_steps = task.epochs * sum(1 for _ in batch_by_wordpieces(encoder, size=task.batch)(examples))
     training = config["training"]
     training["batcher"]["size"] = task.batch
     training.update(max_epochs=task.epochs, eval_frequency=max(n_steps // 2, 1))
     training["optimizer"]["learn_rate"].update(initial_rate=task.rate, total_steps=n_steps, warmup_steps=n_steps // 10)
-    for dotted, value in VARIANTS[variant].items():
+    for dotted, value in changes.items():
         *sections, setting = dotted.split(".")
         section = config
         for each in sections:
@@ -105,12 +113,20 @@ def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
     return config
 
 
-def scores_of(nlp: Any, path: Path) -> Dict[str, float]:
-    """Percentages: F1 of all entities and by label, or macro F1 and AUROC of categories."""
+@registry.readers("benchmarks.finetuning.v1")
+def read_all(corpora: List[str]) -> Callable[[Language], Iterator[Example]]:
+    """The training sets of some corpora, one behind the other; spaCy shuffles them."""
+    readers = [Corpus(CORPUS / name / "train.spacy") for name in corpora]
+    return lambda nlp: (example for read in readers for example in read(nlp))
+
+
+def scores_of(nlp: Language, path: Path) -> Dict[str, float]:
+    """Percentages: F1 of all entities and by label, of clinical_ner also with overlapping ones; or macro F1 and AUROC of categories."""
     scores = nlp.evaluate(list(Corpus(path)(nlp)))
     if {"ner", "clinical_ner"}.intersection(nlp.pipe_names):
         kinds = {label: each["f"] for label, each in scores["ents_per_type"].items()}
         found = {"ents_f": scores["ents_f"], **(kinds if len(kinds) < 10 else {})}
+        found.update({key: scores[key] for key in ("spans_entities_f",) if key in scores})
     else:
         found = {key: scores[key] for key in ("cats_macro_f", "cats_micro_f", "cats_macro_auc")}
     return {key: round(100 * value, 2) for key, value in found.items()}
@@ -125,7 +141,12 @@ def one(encoder: str, task: str, variant: str, seed: int, test: bool = False) ->
     row: Dict[str, Any] = {"encoder": Path(encoder).name, "task": task, "variant": variant, "seed": seed}
     row["train_seconds"] = round(time.perf_counter() - start)
     for split in ("dev", "test") if test else ("dev",):
-        row[split] = scores_of(nlp, CORPUS / task / f"{split}.spacy")
+        row[split] = {}
+        for corpus in TASKS[task].corpora:
+            found = scores_of(nlp, CORPUS / corpus / f"{split}.spacy")
+            row[split].update(
+                found if len(TASKS[task].corpora) == 1 else {f"{corpus} {k}": v for k, v in found.items()}
+            )
     print(json.dumps(row))
 
 

@@ -4,7 +4,7 @@ Temperature scaling, expected calibration error and the reliability diagram are 
 of Modern Neural Networks", ICML 2017.
 """
 
-from typing import Dict, List, NamedTuple
+from typing import Callable, Dict, List, NamedTuple
 
 import numpy
 
@@ -72,8 +72,6 @@ def negative_log_likelihood(logits: numpy.ndarray, truth: numpy.ndarray) -> floa
 def fit_temperature(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
     """Find the temperature with the least negative log-likelihood.
 
-    In b = 1 / temperature this is convex, with the derivative mean(sum(p * logits) - logit of the truth): bisection finds its zero.
-
     logits (ndarray): (n, n_labels).
     truth (ndarray): (n,), the numbers of the right labels.
     RETURNS (float): Within `LIMITS`; 1 without a wrong answer, for then the best temperature is 0, and every probability 1, which no finite
@@ -83,11 +81,19 @@ def fit_temperature(logits: numpy.ndarray, truth: numpy.ndarray) -> float:
         return 1.0
     logits = logits.astype("float64")
     own = logits[numpy.arange(len(truth)), truth]
+    return bisect_temperature(lambda factor: ((softmax(factor * logits) * logits).sum(axis=1) - own).mean())
+
+
+def bisect_temperature(slope: Callable[[float], float]) -> float:
+    """Find the temperature with the least negative log-likelihood of a log-linear model, which is convex in the factor 1 / temperature.
+
+    slope (Callable[[float], float]): The derivative at a factor: what the model expects of the score less what is observed.
+    RETURNS (float): Within `LIMITS`.
+    """
     low, high = 1 / LIMITS[1], 1 / LIMITS[0]
-    for _ in range(60):
+    for _ in range(24):  # to a millionth of the temperature
         middle = (low * high) ** 0.5
-        slope = ((softmax(middle * logits) * logits).sum(axis=1) - own).mean()
-        low, high = (low, middle) if slope > 0 else (middle, high)
+        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return float(1 / (low * high) ** 0.5)
 
 

@@ -11,19 +11,23 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 from thinc.types import Floats2d
 
 from ..corpora.docs import install_extensions
-from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, find_spans, marginals
+from .calibration import Calibration
+from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping
 from .gold import Targets, make_targets, read_gold
+from .modes import MODES, Mode
+from .ner_calibration import calibrate_ner, join
 from .ner_scorer import score_ner
-from .token_tags import find_words, read_tags, tag_marginals
+from .token_tags import find_words
 
 logger = logging.getLogger(__name__)
 
-MODES = ("independent", "joint", "tokens")
+BATCH_SIZE = 128  # Docs at a time in calibrating
 SCORES = "scores"  # in a span group's attrs, where spaCy's spancat has them too
 
 
@@ -171,26 +175,13 @@ class ClinicalNer(TrainablePipe):
         """
         self._require_labels()
         docs = list(docs)
-        lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
-        n_tokens, joint = int(lengths.sum()), self._joint
-        scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
-        if n_tokens:
-            scores = self._on_host(self.model.predict(docs)) / numpy.float32(self.cfg["temperature"])
-        own = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
-        thresholds = numpy.array(own, dtype="f")
-        if self.cfg["mode"] == "tokens":
-            bias: Any = self.model.ops.to_numpy(self.model.get_ref("output_layer").get_param("b"))
-            is_word = find_words(docs, scores, bias / numpy.float32(self.cfg["temperature"]))
-            spans = read_tags(scores, lengths, thresholds, is_word)
-        else:
-            spans = find_spans(self._marginals(scores, lengths)[0], thresholds)
-        if not joint:  # chains of their own, as if they stood one behind the other
-            apart = spans.labels * n_tokens
-            taken = best_of_overlapping(spans._replace(starts=spans.starts + apart, ends=spans.ends + apart))
-            spans = Spans(*(each[taken] for each in spans))
+        scores, n_words, words = self._scores(docs)
+        thresholds = [self.cfg["thresholds"].get(label, self.cfg["threshold"]) for label in self.labels]
+        scores = scores / numpy.float32(self.cfg["temperature"])
+        spans = self._mode.find(scores, n_words, numpy.array(thresholds, dtype="f"))
+        spans = spans._replace(starts=words[spans.starts], ends=1 + words[spans.ends - 1])
         in_ents = best_of_overlapping(spans)
-        if joint:
-            spans, in_ents = Spans(*(each[in_ents] for each in spans)), in_ents[in_ents]
+        lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
         offsets = numpy.cumsum(lengths) - lengths
         borders = [*numpy.searchsorted(spans.starts, offsets).tolist(), len(in_ents)]
         found = []
@@ -262,21 +253,57 @@ class ClinicalNer(TrainablePipe):
         """RETURNS (Dict[str, Any]): The scores, see `pipeline.ner_scorer.score_ner`."""
         return super().score(examples, name=self.name, **settings)
 
+    def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
+        """Fit the temperature, and thresholds, on notes that it was not trained on.
+
+        examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
+        precision (Optional[float]): What each label's precision is to be at least, on these notes. Where no threshold reaches it, the
+            label is never found. None leaves thresholds as they are.
+        RETURNS (Dict[str, Calibration]): "entities" → how well the probabilities fit before and after; empty without annotation.
+        """
+        scores, lengths, targets = [], [], []
+        for batch in minibatch(examples, BATCH_SIZE):
+            own, n_words, words = self._scores([example.predicted for example in batch])
+            scores.append(own)
+            lengths += n_words.tolist()
+            targets.append(Targets(*(each[words] for each in self._targets(batch))))
+        n_labels = len(self.labels)
+        known = join(scores, lengths, targets, N_SCORED * n_labels, n_labels)
+        if not (known.targets.active & (known.targets.tags != UNKNOWN)).any():
+            return {}
+        found = calibrate_ner(known, self.labels, self._mode, self.cfg["threshold"], precision)
+        self.cfg["temperature"] = found.temperature
+        self.cfg["thresholds"].update(found.thresholds)
+        return {"entities": found}
+
+    def _scores(self, docs: List[Doc]) -> Tuple[ndarray, ndarray, ndarray]:
+        """The scores of the tokens that have tags, how many of each doc these are, and which of all docs' tokens."""
+        lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
+        scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
+        if lengths.any():
+            scores = self._on_host(self.model.predict(docs))
+        if self.cfg["mode"] != "tokens":
+            return scores, lengths, numpy.arange(len(scores))
+        bias: Any = self.model.get_ref("output_layer").get_param("b")
+        words = find_words(docs, scores, self.model.ops.to_numpy(bias))
+        documents = numpy.repeat(numpy.arange(len(docs)), lengths)[words]
+        return scores[words], numpy.bincount(documents, minlength=len(docs)), words
+
     def _targets(self, examples: Sequence[Example], lost: Optional[Counter] = None) -> Targets:
         counter = Counter() if lost is None else lost
-        return make_targets(examples, self.labels, self.name, self.cfg["gold_key"], self._joint, counter)
+        return make_targets(examples, self.labels, self.name, self.cfg["gold_key"], self._mode.is_joint, counter)
 
     def _loss(self, targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
         lengths = numpy.array([len(each) for each in scores])
         host, tags = self._on_host(scores), targets.tags
-        given, log_all = self._marginals(host, lengths, active=targets.active)
-        wished, log_known = self._marginals(host, lengths, active=targets.active, tags=tags)
+        given, log_all = self._mode.marginals(host, lengths, active=targets.active)
+        wished, log_known = self._mode.marginals(host, lengths, active=targets.active, tags=tags)
         # The gradient of a log-linear model: expected less observed counts (Sutton and McCallum 2012, section 5.1).
         share = self.cfg["label_smoothing"]
-        wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._joint else 1)) - wished)
+        wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._mode.is_joint else 1)) - wished)
         weights = numpy.array([self.cfg["class_weights"].get(label, 1.0) for label in self.labels], dtype="f")
         weights = numpy.where(tags > OUTSIDE, weights, numpy.float32(1))
-        if self._joint:
+        if self._mode.is_joint:
             weights = numpy.broadcast_to(weights.prod(axis=1, keepdims=True), tags.shape)
         weights = weights * (targets.active & (tags != UNKNOWN))
         gradient = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(host.shape)
@@ -284,13 +311,8 @@ class ClinicalNer(TrainablePipe):
         return log_all - log_known, [self.model.ops.asarray2f(each) for each in d_scores]
 
     @property
-    def _joint(self) -> bool:
-        return self.cfg["mode"] != "independent"
-
-    def _marginals(self, scores: ndarray, lengths: ndarray, **known: Any) -> Tuple[ndarray, float]:
-        if self.cfg["mode"] == "tokens":
-            return tag_marginals(scores, lengths, **known)
-        return marginals(scores, lengths, joint=self._joint, **known)
+    def _mode(self) -> Mode:
+        return MODES[self.cfg["mode"]]
 
     def _on_host(self, scores: List[Floats2d]) -> ndarray:
         return self.model.ops.to_numpy(self.model.ops.flatten(scores))

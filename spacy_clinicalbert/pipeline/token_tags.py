@@ -22,10 +22,10 @@ def find_words(docs: List[Doc], scores: ndarray, bias: ndarray) -> ndarray:
 
     scores (ndarray): (n_tokens, 4 * n_labels).
     bias (ndarray): Of the layer that gave them, (4 * n_labels,).
-    RETURNS (ndarray): bool, (n_tokens,).
+    RETURNS (ndarray): Their numbers, (n_words,).
     """
     is_space = numpy.concatenate([doc.to_array(IS_SPACE) for doc in docs]) if docs else numpy.zeros(0)
-    return (is_space == 0) & (scores != bias).any(axis=1)
+    return numpy.flatnonzero((is_space == 0) & (scores != bias).any(axis=1))
 
 
 def tag_marginals(
@@ -55,20 +55,15 @@ def tag_marginals(
     return (exps / total[:, None]).astype(scores.dtype), log_sum
 
 
-def read_tags(scores: ndarray, lengths: ndarray, thresholds: ndarray, is_word: ndarray) -> Spans:
+def read_tags(scores: ndarray, lengths: ndarray, thresholds: ndarray) -> Spans:
     """Read the most probable tag of each token. A span's probability is exact: the sum over all sequences that are read as having it.
 
     scores (ndarray): Of begin, in, last, unit, each for all labels: (n_tokens, 4 * n_labels).
     lengths (ndarray): Tokens of each document.
     thresholds (ndarray): Of the labels, (n_labels,). What is less probable is left out.
-    is_word (ndarray): bool, (n_tokens,). Other tokens are passed over: a span goes on behind them.
     RETURNS (Spans): In order of their starts; none overlaps another.
     """
     n_labels = len(thresholds)
-    words = numpy.flatnonzero(is_word)
-    scores = scores[words]
-    documents = numpy.repeat(numpy.arange(len(lengths)), lengths)[words]
-    lengths = numpy.bincount(documents, minlength=len(lengths))
     begin, inner, last, unit = tag_marginals(scores, lengths)[0].reshape(-1, N_SCORED, n_labels).transpose(1, 0, 2)
 
     best = scores.argmax(axis=1)
@@ -77,7 +72,7 @@ def read_tags(scores: ndarray, lengths: ndarray, thresholds: ndarray, is_word: n
     goes_on = (tags == BEGIN) | (tags == IN)
     is_linked = _before(goes_on, lengths) & ((tags == IN) | (tags == LAST))
     is_linked[1:] &= labels[1:] == labels[:-1]
-    has_next = numpy.append(is_linked[1:], False)[: len(words)]
+    has_next = numpy.append(is_linked[1:], False)[: len(scores)]
     firsts = numpy.flatnonzero((tags != OUTSIDE) & ~is_linked)
     lasts = numpy.flatnonzero((tags != OUTSIDE) & ~has_next)
 
@@ -95,7 +90,7 @@ def read_tags(scores: ndarray, lengths: ndarray, thresholds: ndarray, is_word: n
     longer[long] *= numpy.multiply.reduceat(inner[between, numpy.repeat(own, sizes)], offsets[long])
     probabilities = numpy.minimum(numpy.where(firsts == lasts, single, longer), 1)  # rounding
     found = probabilities >= thresholds[own]
-    return Spans(words[firsts][found], words[lasts][found] + 1, own[found], probabilities[found])
+    return Spans(firsts[found], lasts[found] + 1, own[found], probabilities[found])
 
 
 def _before(array: ndarray, lengths: ndarray) -> ndarray:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from spacy.util import load_config
 from thinc.api import Config
 
+from .schedule import rate_at
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
@@ -99,11 +101,13 @@ class Stage(_Section):
 
 
 class Optimizer(_Section):
-    """[optimizer]: AdamW, with a rate that rises over `warmup_steps` and then falls to zero at the last step."""
+    """[optimizer]: AdamW, with a rate that rises over `warmup_steps` and then falls to zero at the last step; a constant one falls
+    over the last `decay_steps` only."""
 
     learn_rate: float = Field(default=5e-4, gt=0)
     warmup_steps: int = Field(default=0, ge=0)
     schedule: Literal["linear", "cosine", "constant"] = "linear"
+    decay_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.98, ge=0, lt=1)
@@ -143,6 +147,8 @@ class Pretraining(_Section):
         concepts = self.corpus.concepts
         if self.objective.units == "concepts" and not (concepts.terms or concepts.pipeline):
             raise ValueError("units = concepts wants terms or a pipeline in [corpus.concepts]")
+        if self.optimizer.decay_steps and self.optimizer.schedule != "constant":
+            raise ValueError("decay_steps is for the schedule 'constant'; the others fall all the way")
         return self
 
     def stage_ends(self) -> List[int]:
@@ -160,6 +166,8 @@ class Pretraining(_Section):
 
 # What may differ when a run is resumed: it changes neither batches nor weights.
 FREE = ("pretraining.checkpoint_minutes", "pretraining.log_steps", "pretraining.tensorboard", "validation.patience")
+# And these, where the steps that are done would not have been others.
+_PLAN = ("pretraining.max_steps", "optimizer.decay_steps", "stages.")
 
 
 def read_config(path: Union[str, Path], overrides: Optional[Dict[str, Any]] = None) -> Pretraining:
@@ -182,16 +190,34 @@ def check_config(config: Dict[str, Any], where: str) -> Pretraining:
     raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
 
 
-def changed_settings(old: Pretraining, new: Pretraining) -> List[str]:
+def changed_settings(old: Pretraining, new: Pretraining, n_done: int = 0) -> List[str]:
     """The settings, as dotted names, by which a run would not be the one that it resumes.
 
     old (Pretraining): As the run was begun.
     new (Pretraining): As it is to go on.
+    n_done (int): Steps that are done: length and stages of the run may change if these would have been the same.
     RETURNS (List[str]): Empty where it is the same run.
     """
     before, after = _flat(old.model_dump()), _flat(new.model_dump())
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [name for name in names if name not in FREE and not name.startswith("paths.")]
+    names = [name for name in names if name not in FREE and not name.startswith("paths.")]
+    if all(name.startswith(_PLAN) for name in names) and _plan(old, n_done) == _plan(new, n_done):
+        return []
+    return names
+
+
+def _plan(config: Pretraining, n_done: int) -> List[Any]:
+    """Stage and learning rate of the first steps."""
+    if n_done > config.pretraining.max_steps:
+        return []
+    stages, ends = list(config.stages.items()), config.stage_ends()
+    plan: List[Any] = []
+    for step in range(n_done):
+        number = next(number for number, end in enumerate(ends) if step < end)
+        name, stage = stages[number]
+        rate = rate_at(step, config.optimizer, config.pretraining.max_steps)
+        plan.append((number, name, stage.length, stage.batch_size, rate))
+    return plan or ["nothing done"]
 
 
 def _flat(section: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:

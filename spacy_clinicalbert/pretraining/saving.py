@@ -63,16 +63,26 @@ def load_checkpoint(folder: Path, network: Any, optimizer: Any) -> Progress:
 
     RAISES (ValueError): The folder is damaged.
     """
+    progress = read_progress(folder)
     try:
-        progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf8")))
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"The checkpoint '{folder}' cannot be read ({error}). Delete it to go on from the one before."
-        ) from None
+        raise _unreadable(folder, error) from None
     return progress
+
+
+def read_progress(folder: Path) -> Progress:
+    """The counters of a checkpoint; see `load_checkpoint`."""
+    try:
+        return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise _unreadable(folder, error) from None
+
+
+def _unreadable(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"The checkpoint '{folder}' cannot be read ({error}). Delete it to go on from the one before.")
 
 
 def save_model(folder: Path, network: Any, tokenizer: Any, rates: Dict[str, Any], precision: str, card: str) -> None:

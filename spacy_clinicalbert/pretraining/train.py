@@ -20,7 +20,7 @@ from .log import RunLog
 from .masking import IGNORED
 from .model import MaskedLM, load_network
 from .prepare import Prepared, prepare
-from .saving import Progress, checkpoints, load_checkpoint, save_checkpoint, save_model
+from .saving import Progress, checkpoints, load_checkpoint, read_progress, save_checkpoint, save_model
 from .schedule import make_optimizer, rate_at
 from .validate import validate
 from .vocabulary import piece_characters
@@ -71,11 +71,12 @@ def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
         return
     if not before.is_file() or not checkpoints(output):
         raise ValueError(f"'{output}' has no checkpoint to resume from.")
-    changed = changed_settings(read_config(before), config)
+    n_done = read_progress(checkpoints(output)[-1]).step
+    changed = changed_settings(read_config(before), config, n_done)
     if changed:
         raise ValueError(
             f"The run in '{output}' was begun with other settings: {', '.join(changed)}. Resume with its own config.cfg; only "
-            f"{', '.join(FREE)} may change."
+            f"{', '.join(FREE)} may change, and length and stages of the run as far as that is to come after its {n_done} steps."
         )
 
 

@@ -58,7 +58,7 @@ def test_probabilities_of_spans_are_the_sums_over_all_sequences(scheme, lengths,
     for spans, probability in all_sequences(scores, numpy.array(lengths)):
         for span in spans:
             expected[span] += probability
-    found = read_tags(scores, numpy.array(lengths), numpy.zeros(N_LABELS), numpy.ones(sum(lengths), dtype=bool))
+    found = read_tags(scores, numpy.array(lengths), numpy.zeros(N_LABELS))
     for start, end, label, probability in zip(*(each.tolist() for each in found)):
         assert probability == pytest.approx(expected[start, end, label], abs=1e-6)
 
@@ -85,24 +85,20 @@ def sure(*tags):
     ],
 )
 def test_tags_are_read_as_conlleval_reads_them(tags, spans):
-    found = read_tags(sure(*tags.split()), numpy.array([6]), numpy.full(2, 0.5), numpy.ones(6, dtype=bool))
+    found = read_tags(sure(*tags.split()), numpy.array([6]), numpy.full(2, 0.5))
     assert list(zip(*(each.tolist() for each in found[:3]))) == spans
     assert found.probabilities.min(initial=1) > 0.99
 
 
 def test_spans_end_where_documents_do():
     lengths = numpy.array([2, 0, 1, 3])
-    found = read_tags(sure(*["I0"] * 6), lengths, numpy.full(2, 0.5), numpy.ones(6, dtype=bool))
+    found = read_tags(sure(*["I0"] * 6), lengths, numpy.full(2, 0.5))
     assert list(zip(found.starts.tolist(), found.ends.tolist())) == [(0, 2), (2, 3), (3, 6)]
     assert found.probabilities.min() > 0.99
 
 
-def test_tokens_without_a_tag_are_passed_over():
-    is_word = numpy.array([False, True, False, True, False])
-    found = read_tags(sure("B1", "B0", "O", "I0", "U1"), numpy.array([5]), numpy.full(2, 0.5), is_word)
-    assert [each.tolist() for each in found[:3]] == [[1], [4], [0]] and found.probabilities[0] > 0.99
-    nothing = read_tags(sure("B1"), numpy.array([1]), numpy.full(2, 0.5), numpy.array([False]))
-    assert len(nothing.starts) == 0
+def test_documents_of_nothing_have_no_spans():
+    assert all(len(each) == 0 for each in read_tags(sure("O")[:0], numpy.array([0, 0]), numpy.full(2, 0.5)))
 
 
 def test_threshold_leaves_out_what_is_less_probable():
@@ -110,13 +106,13 @@ def test_threshold_leaves_out_what_is_less_probable():
     scores[0, 0] = 1.0
     probability = (numpy.e + 3) / (numpy.e + 8)  # each of the label's four tags is read as the span
     for threshold, n in ((0.0, 1), (probability - 0.01, 1), (probability + 0.01, 0)):
-        found = read_tags(scores, numpy.array([1]), numpy.array([threshold, 0.0]), numpy.ones(1, dtype=bool))
+        found = read_tags(scores, numpy.array([1]), numpy.array([threshold, 0.0]))
         assert len(found.starts) == n
 
 
 def test_long_spans_keep_their_probability():
     scores = sure("B0", *["I0"] * 2000, "O")
-    found = read_tags(scores, numpy.array([2002]), numpy.zeros(2), numpy.ones(2002, dtype=bool))
+    found = read_tags(scores, numpy.array([2002]), numpy.zeros(2))
     p, _ = tag_marginals(scores, numpy.array([2002]))
     assert found.ends.tolist() == [2001]
     assert found.probabilities[0] == pytest.approx(float(p.max(1)[:2001].astype("float64").prod()), rel=1e-3)
@@ -170,5 +166,5 @@ def test_words_are_tokens_with_wordpieces():
     bias = numpy.array([1.0, 2.0], dtype="f")
     doc = nlp("pain \n \x07 fever")
     scores = numpy.array([[0, 0], [5, 5], bias, [1, 3]], dtype="f")
-    assert find_words([nlp(""), doc], scores, bias).tolist() == [True, False, False, True]
+    assert find_words([nlp(""), doc], scores, bias).tolist() == [0, 3]
     assert find_words([], scores[:0], bias).tolist() == []

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from spacy_clinicalbert.pretraining.config import changed_settings, read_config
+from spacy_clinicalbert.pretraining.schedule import rate_at
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 
@@ -30,6 +31,7 @@ def test_shipped_config_is_read_and_written_and_read_again(name, tmp_path):
         ({"encoder": {"name": None, "config": {"model_type": "bert"}}}, "lowercase must be"),
         ({"stages": {"long": {"length": 64, "batch_size": 4, "share": 0.4}}}, "add up to 1"),
         ({"corpus": {"sources": {}}}, "corpus.sources"),
+        ({"optimizer": {"decay_steps": 5}}, "decay_steps is for the schedule 'constant'"),
         ({"corpus": {"sources": {"a": {"path": "x", "weight": 0}}}}, "corpus.sources.a.weight"),
     ],
 )
@@ -45,3 +47,25 @@ def test_stages_end_by_their_shares(make_run):
 def test_changed_settings_leave_out_what_may_change(make_run):
     other = make_run(optimizer={"learn_rate": 2e-3}, pretraining={"log_steps": 9, "checkpoint_minutes": 1})
     assert changed_settings(make_run(), other) == ["optimizer.learn_rate"]
+
+
+def test_length_of_a_constant_run_may_change_before_it_falls(make_run):
+    def make(max_steps, decay_steps=10, share=1.0):
+        stages = {"short": {"length": 32, "batch_size": 6, "share": share}}
+        stages["long"] = {"length": 64, "batch_size": 4, "share": max(1 - share, 1e-9)}
+        optimizer = {"schedule": "constant", "warmup_steps": 3, "decay_steps": decay_steps}
+        return make_run(pretraining={"max_steps": max_steps}, optimizer=optimizer, stages=stages)
+
+    old = make(100)
+    assert changed_settings(old, make(60), 50) == []
+    assert changed_settings(old, make(60, decay_steps=20, share=0.9), 40) == []
+    assert changed_settings(old, make(55), 50) == ["pretraining.max_steps"]  # whose rate had begun to fall at 45
+    assert "stages.short.share" in changed_settings(old, make(100, share=0.4), 50)
+    assert changed_settings(old, make(40, decay_steps=0), 50) == ["pretraining.max_steps", "optimizer.decay_steps"]
+
+
+def test_constant_rate_falls_over_the_last_steps(make_run):
+    optimizer = make_run(
+        optimizer={"schedule": "constant", "learn_rate": 1.0, "warmup_steps": 2, "decay_steps": 4}
+    ).optimizer
+    assert [rate_at(step, optimizer, 10) for step in range(10)] == [0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]

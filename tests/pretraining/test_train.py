@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+from spacy_clinicalbert.pretraining.config import read_config
 from spacy_clinicalbert.pretraining.prepare import prepare
 from spacy_clinicalbert.pretraining.saving import checkpoints
 from spacy_clinicalbert.pretraining.train import pretrain
@@ -130,6 +131,22 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
         assert [row["step"] for row in whole] == [row["step"] for row in killed]
         # But for the mean over steps of which some were before the kill.
         assert sum(a["loss"] == b["loss"] for a, b in zip(whole, killed)) >= len(whole) - 1
+
+
+def test_constant_run_made_longer_is_the_run_planned_so(make_run, tmp_path):
+    def make(max_steps, decay_steps):
+        optimizer = {"schedule": "constant", "decay_steps": decay_steps}
+        stages = {"short": {"length": 32, "batch_size": 6, "share": 6 / 9}, "long": {"length": 64, "share": 3 / 9}}
+        stages["long"]["batch_size"] = 4
+        return make_run(pretraining={"max_steps": max_steps}, optimizer=optimizer, stages=stages)
+
+    pretrain(make(9, 4), tmp_path / "planned")
+    pretrain(make_run(pretraining={"max_steps": 5}, optimizer={"schedule": "constant"}, stages={
+        "short": {"length": 32, "batch_size": 6, "share": 1 - 1e-9}, "long": {"length": 64, "batch_size": 4, "share": 1e-9}
+    }), tmp_path / "longer")  # fmt: skip
+    pretrain(make(9, 4), tmp_path / "longer", resume=True)
+    assert same(weights(tmp_path / "planned"), weights(tmp_path / "longer"))
+    assert read_config(tmp_path / "longer" / "config.cfg").pretraining.max_steps == 9
 
 
 def test_two_processes_train_as_one(make_run, tmp_path):
