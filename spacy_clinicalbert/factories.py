@@ -213,25 +213,35 @@ def make_clinical_assertion(
     )
 
 
-CLINICAL_TEXTCAT_CONFIG = """
-[clinical_textcat]
-exclusive_classes = true
+CLINICAL_NOTE_CLASSIFIER_CONFIG = """
+[clinical_note_classifier]
+exclusive_classes = false
 spans_key = "windows"
 
-[clinical_textcat.model]
-@architectures = "spacy-clinicalbert.WindowClassifier.v1"
+[clinical_note_classifier.scorer]
+@scorers = "spacy-clinicalbert.note_scorer.v1"
+
+[clinical_note_classifier.model]
+@architectures = "spacy-clinicalbert.NoteClassifier.v1"
 activation = "tanh"
 
-[clinical_textcat.model.tok2vec]
+[clinical_note_classifier.model.aggregate]
+@layers = "spacy-clinicalbert.scaled_max_mean.v1"
+c = 2.0
+learn = false
+
+[clinical_note_classifier.model.tok2vec]
 @architectures = "spacy-clinicalbert.WindowListener.v1"
 upstream = "*"
+pooling = "mean"
 """
 
 
 @Language.factory(
-    "clinical_textcat",
+    "clinical_note_classifier",
+    requires=["doc._.trf_data"],
     assigns=["doc.cats", "doc.spans"],
-    default_config=Config().from_str(CLINICAL_TEXTCAT_CONFIG)["clinical_textcat"],
+    default_config=Config().from_str(CLINICAL_NOTE_CLASSIFIER_CONFIG)["clinical_note_classifier"],
     default_score_weights={
         "cats_score": 1.0,
         "cats_score_desc": None,
@@ -242,11 +252,24 @@ upstream = "*"
         "cats_macro_r": None,
         "cats_macro_f": None,
         "cats_macro_auc": None,
+        "cats_macro_auprc": 0.0,
+        "cats_macro_rp80": None,
+        "cats_macro_ece": None,
         "cats_f_per_type": None,
+        "cats_rank_per_type": None,
     },
 )
-def make_clinical_textcat(nlp: Language, name: str, model: Model, exclusive_classes: bool, spans_key: str) -> Pipe:
-    """Make the component that classifies notes by their windows; see `pipeline.textcat.ClinicalTextcat`."""
-    from .pipeline.textcat import ClinicalTextcat
+def make_clinical_note_classifier(
+    nlp: Language,
+    name: str,
+    model: Model,
+    exclusive_classes: bool,
+    spans_key: str,
+    scorer: Optional[Callable],
+) -> Pipe:
+    """Make the component that classifies notes by their windows; see `pipeline.note_classifier.ClinicalNoteClassifier`."""
+    from .pipeline.note_classifier import ClinicalNoteClassifier
 
-    return ClinicalTextcat(nlp.vocab, model, name, exclusive_classes=exclusive_classes, spans_key=spans_key)
+    return ClinicalNoteClassifier(
+        nlp.vocab, model, name, exclusive_classes=exclusive_classes, spans_key=spans_key, scorer=scorer
+    )

@@ -17,7 +17,7 @@ def import_head(
     """Make a pipeline of a checkpoint that was fine-tuned with Hugging Face's tools.
 
     A token classifier (…ForTokenClassification) becomes clinical_ner, and finds the entities that its most probable tags spell. A sequence
-    classifier (…ForSequenceClassification) becomes clinical_textcat, which writes doc.cats. The pipeline reads notes of any length, in
+    classifier (…ForSequenceClassification) becomes clinical_note_classifier, which writes doc.cats. The pipeline reads notes of any length, in
     windows as long as the checkpoint takes. Before it is written its logits are compared with Hugging Face's own.
     """
     from ..pipeline.import_head import import_head as run

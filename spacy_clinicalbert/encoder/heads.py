@@ -19,7 +19,7 @@ CLASSES = {
 class Parts(NamedTuple):
     """Where a sequence classifier of an architecture has its two layers, and what is between them.
 
-    activation (str): As `pipeline.window_classifier.WindowClassifier` takes it; None: the config says it.
+    activation (str): As `pipeline.note_classifier_model.NoteClassifier` takes it; None: the config says it.
     """
 
     dense: str

@@ -8,7 +8,7 @@ from numpy import ndarray
 from spacy.attrs import ORTH
 from spacy.tokens import Doc
 from spacy_transformers.layers import TransformerListener
-from thinc.api import Model
+from thinc.api import Model, Ops
 from thinc.types import Floats2d
 
 from .data import TOKENS, WINDOWS, EncodedDoc, doc_array, encode_doc, window_array
@@ -29,15 +29,22 @@ def Listener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], 
     return ClinicalBertListener(upstream, grad_factor, forward)
 
 
-def WindowListener(upstream: str = "*", grad_factor: float = 1.0) -> Model[List[Doc], WindowVectors]:
-    """The registered architecture `spacy-clinicalbert.WindowListener.v1`: as `Listener.v1`, with the vector at the first position
-    of each of the encoder's windows, where BERT has [CLS]. It takes gradients of these.
+def WindowListener(
+    upstream: str = "*", grad_factor: float = 1.0, pooling: str = "first"
+) -> Model[List[Doc], WindowVectors]:
+    """The registered architecture `spacy-clinicalbert.WindowListener.v1`: as `Listener.v1`, with a vector of each of the encoder's
+    windows. It takes gradients of these.
 
+    pooling (str): "first": that at the window's first position, where BERT has [CLS]; "mean": the mean of the tokens that it keeps.
     RETURNS (Model[List[Doc], Tuple[List[Floats2d], List[ndarray]]]): For each doc an array of shape (n_windows, width); and for
         each doc the tokens whose vectors each window gave, first and behind the last, (n_windows, 2). They tile the doc; one
         without wordpieces, as an empty one, has no windows.
     """
-    return ClinicalBertWindowListener(upstream, grad_factor, forward_windows)
+    if pooling not in ("first", "mean"):
+        raise ValueError(f"pooling of a WindowListener is 'first' or 'mean', not '{pooling}'.")
+    listener = ClinicalBertWindowListener(upstream, grad_factor, forward_windows)
+    listener.reads = WINDOWS if pooling == "first" else TOKENS
+    return listener
 
 
 class ClinicalBertListener(TransformerListener):
@@ -146,5 +153,25 @@ def forward_windows(
     model: ClinicalBertWindowListener, docs: List[Doc], is_train: bool
 ) -> Tuple[WindowVectors, Callable[[List[Floats2d]], List[Doc]]]:
     datas, backprop = model.find(docs, is_train)
-    width = model.get_dim("nO")
-    return ([window_array(data, width, model.ops) for data in datas], [data.windows for data in datas]), backprop
+    width, windows = model.get_dim("nO"), [data.windows for data in datas]
+    if model.reads == WINDOWS:
+        return ([window_array(data, width, model.ops) for data in datas], windows), backprop
+    lengths = [each[:, 1] - each[:, 0] for each in windows]
+    arrays = [doc_array(data, width, model.ops) for data in datas]
+    means = [mean_rows(array, each, model.ops) for array, each in zip(arrays, lengths)]
+
+    def backprop_means(d_means: List[Floats2d]) -> List[Doc]:
+        d_arrays = [array * 0 for array in arrays]
+        for d_array, d_mean, each in zip(d_arrays, d_means, lengths):
+            if len(d_mean):
+                d_array += model.ops.backprop_reduce_mean(d_mean, model.ops.asarray1i(each))
+        return backprop(d_arrays)
+
+    return (means, windows), backprop_means
+
+
+def mean_rows(array: Floats2d, lengths: ndarray, ops: Ops) -> Floats2d:
+    """The means of consecutive rows, as many as `lengths` says; zeros for none."""
+    if not len(lengths):
+        return ops.alloc2f(0, array.shape[1])
+    return ops.reduce_mean(array, ops.asarray1i(lengths))

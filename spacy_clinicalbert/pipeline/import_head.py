@@ -39,7 +39,7 @@ class Imported(NamedTuple):
 
 
 def import_head(name: str) -> Imported:
-    """Make a pipeline of a fine-tuned checkpoint: `clinicalbert`, and `clinical_ner` or `clinical_textcat` over it.
+    """Make a pipeline of a fine-tuned checkpoint: `clinicalbert`, and `clinical_ner` or `clinical_note_classifier` over it.
 
     name (str): A folder as the Hugging Face hub has it, or a hub id.
     RETURNS (Imported): The pipeline reads notes of any length, in windows as long as the checkpoint takes.
@@ -70,9 +70,14 @@ def import_head(name: str) -> Imported:
 
 
 def _add_textcat(nlp: Language, head: Head) -> str:
-    model = {"@architectures": "spacy-clinicalbert.WindowClassifier.v1", "activation": head.activation}
+    model = {
+        "@architectures": "spacy-clinicalbert.NoteClassifier.v1",
+        "activation": head.activation,
+        "aggregate": {"@layers": "spacy-clinicalbert.mean.v1"},
+        "tok2vec": {"@architectures": "spacy-clinicalbert.WindowListener.v1", "pooling": "first"},
+    }
     config = {"exclusive_classes": head.exclusive, "model": model}
-    pipe: Any = _add(nlp, "clinical_textcat", config, head.labels)
+    pipe: Any = _add(nlp, "clinical_note_classifier", config, head.labels)
     for ref, layer in (("dense", head.dense), ("output_layer", head.output)):
         _set_layer(pipe.model.get_ref(ref), layer)
     return f"{'exclusive' if head.exclusive else 'independent'} categories {', '.join(head.labels)}"

@@ -128,7 +128,7 @@ def test_gradients_of_tokens_and_windows_are_the_numerical_ones(toy, pooling):
 
 
 def make_window_nlp(toy, heads=(), **model):
-    """A pipeline with `clinical_textcat`, before or after other heads."""
+    """A pipeline with `clinical_note_classifier`, before or after other heads."""
     nlp = spacy.blank("en")
     nlp.add_pipe("clinicalbert", name="encoder", config=encoder_config(toy, **model))
     for name in heads:
@@ -139,7 +139,12 @@ def make_window_nlp(toy, heads=(), **model):
 
 
 @pytest.mark.parametrize(
-    "heads", [("clinical_textcat",), ("clinical_textcat", "clinical_ner"), ("clinical_ner", "clinical_textcat")]
+    "heads",
+    [
+        ("clinical_note_classifier",),
+        ("clinical_note_classifier", "clinical_ner"),
+        ("clinical_ner", "clinical_note_classifier"),
+    ],
 )
 def test_gradient_is_the_sum_over_heads_of_windows_and_of_tokens(toy, heads):
     def gradient(*active):
@@ -159,7 +164,7 @@ def test_one_update_through_windows_moves_the_encoder_and_grad_factor_zero_keeps
         nlp = spacy.blank("en")
         nlp.add_pipe("clinicalbert", name="encoder", config=encoder_config(toy))
         listener = {"@architectures": "spacy-clinicalbert.WindowListener.v1", "grad_factor": factor}
-        nlp.add_pipe("clinical_textcat", config={"model": {"tok2vec": listener}})
+        nlp.add_pipe("clinical_note_classifier", config={"model": {"tok2vec": listener}})
         nlp.initialize(lambda nlp=nlp: make_examples(nlp))
         before = encoder_weights(nlp).embeddings.LayerNorm.weight.detach().clone()
         nlp.update(make_examples(nlp), sgd=Adam(0.01, use_averages=False))
@@ -186,24 +191,24 @@ def test_window_listener_reads_its_own_of_two_encoders(toy, other_toy):
     for name, folder in (("one", toy), ("two", other_toy)):
         nlp.add_pipe("clinicalbert", name=name, config=encoder_config(folder))
     listener = {"@architectures": "spacy-clinicalbert.WindowListener.v1", "upstream": "one"}
-    nlp.add_pipe("clinical_textcat", config={"model": {"tok2vec": listener}})
+    nlp.add_pipe("clinical_note_classifier", config={"model": {"tok2vec": listener}})
     nlp.initialize(lambda: make_examples(nlp))
-    assert nlp.get_pipe("clinical_textcat").model.get_ref("dense").get_dim("nI") == 32
-    assert sum(nlp(TEXT).cats.values()) == pytest.approx(1)
+    assert nlp.get_pipe("clinical_note_classifier").model.get_ref("dense").get_dim("nI") == 32
+    assert all(0 < value < 1 for value in nlp(TEXT).cats.values())
 
 
 def test_frozen_annotating_encoder_feeds_a_head_of_windows(toy):
-    nlp = make_window_nlp(toy, ("clinical_textcat",))
+    nlp = make_window_nlp(toy, ("clinical_note_classifier",))
     before = nlp(TEXT).cats
     nlp.update(make_examples(nlp), sgd=Adam(0.01), exclude=["encoder"], annotates=["encoder"])
     assert nlp(TEXT).cats != before
 
 
 def test_a_head_of_windows_cannot_have_an_encoder_of_its_own(toy):
-    nlp = make_window_nlp(toy, ("clinical_textcat",))
+    nlp = make_window_nlp(toy, ("clinical_note_classifier",))
     with pytest.raises(ValueError, match="Leave its listener"):
-        nlp.replace_listeners("encoder", "clinical_textcat", ["model.tok2vec"])
-    assert sum(nlp(TEXT).cats.values()) == pytest.approx(1)
+        nlp.replace_listeners("encoder", "clinical_note_classifier", ["model.tok2vec"])
+    assert all(0 < value < 1 for value in nlp(TEXT).cats.values())
 
 
 def test_replaced_listener_keeps_the_pooling(toy, tmp_path):

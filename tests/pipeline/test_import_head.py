@@ -71,7 +71,7 @@ def test_text_logits_and_probabilities_are_hugging_faces(tmp_path, kind, problem
     for text in TEXTS:
         expected = torch.tensor(run_alone(folder, "texts", text)[0])
         doc = nlp(text)
-        logits, windows = nlp.get_pipe("clinical_textcat").model.predict([doc])
+        logits, _, windows = nlp.get_pipe("clinical_note_classifier").model.predict([doc])
         assert numpy.allclose(logits, expected, atol=1e-4) and windows[0].tolist() == [[0, len(doc)]]
         probabilities = expected.softmax(0) if problem.startswith("single") else expected.sigmoid()
         assert doc.cats == pytest.approx(dict(zip(TYPES, probabilities.tolist())), abs=1e-4)
@@ -206,7 +206,7 @@ def test_imported_text_head_goes_on_learning(tmp_path):
     nlp = import_head(str(write_head(tmp_path / "head", "bert", "texts", TYPES))).nlp
     example = Example.from_dict(nlp.make_doc(TEXTS[0]), {"cats": {"progress": 0.0, "radiology": 1.0, "discharge": 0.0}})
     sgd = Adam(0.01)
-    losses = [nlp.update([example], sgd=sgd)["clinical_textcat"] for _ in range(40)]
+    losses = [nlp.update([example], sgd=sgd)["clinical_note_classifier"] for _ in range(40)]
     assert losses[-1] < losses[0] / 5 and nlp(TEXTS[0]).cats["radiology"] > 0.8
 
 

@@ -1,0 +1,309 @@
+"""Categories of whole notes of any length: each window of the encoder is classified, and their probabilities are put together."""
+
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy
+from numpy import ndarray
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example, validate_examples
+from spacy.vocab import Vocab
+from thinc.api import Model, Optimizer, set_dropout_rate
+
+from ..corpora.docs import install_extensions
+from .aggregators import Windows
+from .calibration import Calibration, calibrate, softmax
+from .gold import annotated_labels
+from .note_classifier_model import WindowScores
+from .note_scorer import score_notes
+
+CATS = "cats"  # in a span group's attrs: for each of its spans label → probability
+LEAST = 1e-6  # a probability's distance to 0 and 1, where it is divided by or its logarithm taken
+
+
+class Categories(NamedTuple):
+    """What was found in one Doc.
+
+    note (ndarray): The note's probabilities, (n_labels,).
+    probabilities (ndarray): Those of each of the encoder's windows, (n_windows, n_labels).
+    windows (ndarray): The tokens that each window keeps, first and behind the last, (n_windows, 2).
+    """
+
+    note: ndarray
+    probabilities: ndarray
+    windows: ndarray
+
+
+class ClinicalNoteClassifier(TrainablePipe):
+    """Classifies notes, or all notes of an admission in one Doc, by their windows. `doc.cats` has the note's probabilities, `doc.spans[spans_key]` the
+    windows with their own in `attrs["cats"]`, so that a reader sees which part of the note spoke. A Doc without wordpieces has no window, and
+    0 for all labels.
+
+    It is trained on whole notes: the loss is that of the note's probabilities, and the aggregator shares its gradient out to the windows.
+
+    vocab (Vocab): The pipeline's vocabulary.
+    model (Model[List[Doc], WindowScores]): As `note_classifier_model.NoteClassifier` makes it.
+    name (str): The component's name in the pipeline, and in `doc._.annotated`.
+    exclusive_classes (bool): One label holds (softmax), or any number (sigmoid).
+    spans_key (str): The span group of the windows.
+    scorer (Optional[Callable]): The scoring method.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], WindowScores],
+        name: str = "clinical_note_classifier",
+        *,
+        exclusive_classes: bool = False,
+        spans_key: str = "windows",
+        scorer: Optional[Callable] = score_notes,
+    ):
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.scorer = scorer
+        self.cfg: Dict[str, Any] = {
+            "labels": [],
+            "exclusive_classes": exclusive_classes,
+            "spans_key": spans_key,
+            "temperatures": {},
+        }
+        install_extensions()
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """RETURNS (Tuple[str, ...]): The labels, in the order of the model's columns."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """RETURNS (List[str]): What `spacy init labels` writes, and `initialize` takes."""
+        return list(self.labels)
+
+    def add_label(self, label: str) -> int:
+        """Add a label, before the model is initialised.
+
+        label (str): The label.
+        RETURNS (int): 0 if it is there already, else 1.
+        """
+        if not isinstance(label, str):
+            raise ValueError(Errors.E187)
+        if label in self.labels:
+            return 0
+        if self.model.get_ref("output_layer").has_dim("nO"):
+            raise ValueError(
+                f"'{self.name}' has its labels already. Give new ones to nlp.initialize, and train it anew."
+            )
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        return 1
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[List[str]] = None,
+    ) -> None:
+        """Prepare the model for training.
+
+        get_examples (Callable[[], Iterable[Example]]): Gives the training data.
+        nlp (Optional[Language]): The pipeline.
+        labels (Optional[List[str]]): The labels; without them, those of the data.
+        RAISES (ValueError): Exclusive classes of fewer than two labels.
+        """
+        for label in labels or ():
+            self.add_label(label)
+        sample: List[Doc] = []
+        for example in get_examples():
+            stated = annotated_labels(example.reference, self.name)
+            for label in example.reference.cats if labels is None else ():
+                if stated is None or label in stated:
+                    self.add_label(label)
+            if len(sample) < 10:
+                sample.append(example.predicted)
+        self._require_labels()
+        if self.cfg["exclusive_classes"] and len(self.labels) < 2:
+            raise ValueError(
+                f"'{self.name}' has one label, '{self.labels[0]}', which always holds where classes are exclusive. Set "
+                "exclusive_classes = false, or annotate another label."
+            )
+        self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))
+
+    def predict(self, docs: Iterable[Doc]) -> List[Categories]:
+        """Classify some Docs and their windows, without changing these.
+
+        docs (Iterable[Doc]): The documents.
+        RETURNS (List[Categories]): One for each.
+        """
+        self._require_labels()
+        docs = list(docs)
+        if not docs:
+            return []
+        scores = self.model.predict(docs)
+        given = self._windows(scores)
+        notes = self._calibrated(self._normalised(self.model.get_ref("aggregate").predict(given)))
+        # A note without windows is nothing, whatever a temperature makes of 0.
+        notes[[not len(each) for each in scores.windows]] = 0
+        ends = numpy.cumsum([len(each) for each in scores.windows])
+        return [Categories(*each) for each in zip(notes, numpy.split(given.probabilities, ends[:-1]), scores.windows)]
+
+    def set_annotations(self, docs: Iterable[Doc], found: List[Categories]) -> None:
+        """Write `doc.cats` and the span group.
+
+        docs (Iterable[Doc]): The documents.
+        found (List[Categories]): As `predict` gave it.
+        """
+        key = self.cfg["spans_key"]
+        for doc, (note, probabilities, windows) in zip(docs, found):
+            doc.cats.update(zip(self.labels, note.tolist()))
+            spans = [Span(doc, start, end) for start, end in windows.tolist()]
+            cats = [dict(zip(self.labels, row)) for row in probabilities.tolist()]
+            doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={CATS: cats})
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from examples. Where none is annotated nothing changes.
+
+        examples (Iterable[Example]): A batch.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): Called after the backward.
+        losses (Optional[Dict[str, float]]): Takes the loss under the component's name: the cross-entropy.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, "ClinicalNoteClassifier.update")
+        truths, known = self._targets(examples)
+        if not known.any():
+            return losses
+        set_dropout_rate(self.model, drop)
+        scores, backprop = self.model.begin_update([example.predicted for example in examples])
+        given = self._windows(scores)
+        notes, backprop_notes = self.model.get_ref("aggregate").begin_update(given)
+        # A note without windows has nothing to learn from.
+        known = known & (numpy.bincount(given.docs, minlength=given.n_docs) > 0)[:, None]
+        loss, d_notes = self._loss(self.model.ops.to_numpy(notes), truths, known)
+        d_probabilities, d_hidden = backprop_notes(self.model.ops.asarray2f(d_notes))  # type: ignore[arg-type]
+        p = given.probabilities
+        if self.cfg["exclusive_classes"]:
+            d_logits = p * (d_probabilities - (p * d_probabilities).sum(axis=1, keepdims=True))
+        else:
+            d_logits = d_probabilities * p * (1 - p)
+        backprop((d_logits, d_hidden))
+        if sgd is not None:
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
+        """RETURNS (Dict[str, Any]): The scores, see `pipeline.note_scorer.score_notes`."""
+        if self.scorer is None:
+            return {}
+        examples = list(examples)
+        truths, known = self._targets(examples)
+        return self.scorer(
+            examples,
+            labels=self.labels,
+            truths=truths > 0.5,
+            known=known,
+            exclusive=self.cfg["exclusive_classes"],
+            **settings,
+        )
+
+    def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
+        """Fit temperatures on notes that it was not trained on: one where classes are exclusive, else one a label.
+
+        examples (Iterable[Example]): Their predicted Docs went through the pipeline.
+        precision (Optional[float]): Is not used: `doc.cats` has probabilities, and no thresholds.
+        RETURNS (Dict[str, Calibration]): "categories", or labels → how well the probabilities fit before and after.
+        """
+        examples = list(examples)
+        truths, known = self._targets(examples)
+        self.cfg["temperatures"] = {}
+        notes = numpy.array([each.note for each in self.predict([example.predicted for example in examples])])
+        found: Dict[str, Calibration] = {}
+        if self.cfg["exclusive_classes"]:
+            rows = numpy.flatnonzero(known.any(axis=1) & notes.any(axis=1))
+            if len(rows):
+                logits = numpy.log(numpy.maximum(notes[rows], LEAST))
+                found["categories"] = calibrate(logits, truths[rows].argmax(axis=1), rows)
+        else:
+            for j, label in enumerate(self.labels):
+                rows = numpy.flatnonzero(known[:, j] & notes.any(axis=1))
+                if len(rows):
+                    logits = numpy.stack([numpy.zeros(len(rows)), _logit(notes[rows, j])], axis=1)
+                    found[label] = calibrate(logits, (truths[rows, j] > 0.5).astype("int64"), rows)
+        self.cfg["temperatures"] = {what: each.temperature for what, each in found.items()}
+        return found
+
+    def _windows(self, scores: WindowScores) -> Windows:
+        """What the aggregator takes."""
+        n_tokens = [each[:, 1] - each[:, 0] for each in scores.windows]
+        weights = numpy.concatenate([each / max(each.sum(), 1) for each in n_tokens]).astype("f")
+        docs = numpy.repeat(numpy.arange(len(n_tokens)), [len(each) for each in n_tokens])
+        logits = scores.logits
+        p = softmax(logits) if self.cfg["exclusive_classes"] else (1 + numpy.tanh(logits / 2)) / 2  # cannot overflow
+        return Windows(p, scores.hidden, weights, docs, len(n_tokens))
+
+    def _normalised(self, notes: ndarray) -> ndarray:
+        """Probabilities of exclusive classes add up to 1, which a maximum leaves undone."""
+        if not self.cfg["exclusive_classes"]:
+            return notes
+        return notes / numpy.maximum(notes.sum(axis=1, keepdims=True), LEAST)
+
+    def _calibrated(self, notes: ndarray) -> ndarray:
+        temperatures = self.cfg["temperatures"]
+        if not temperatures:
+            return notes
+        if self.cfg["exclusive_classes"]:
+            return softmax(numpy.log(numpy.maximum(notes, LEAST)) / temperatures["categories"])
+        each = numpy.array([temperatures.get(label, 1.0) for label in self.labels], dtype="f")
+        return (1 + numpy.tanh(_logit(notes) / each / 2)) / 2
+
+    def _loss(self, notes: ndarray, truths: ndarray, known: ndarray) -> Tuple[float, ndarray]:
+        """The cross-entropy of the notes' probabilities, and its gradient in what the aggregator gave."""
+        notes = numpy.clip(notes, LEAST, 1 - LEAST)
+        if self.cfg["exclusive_classes"]:
+            total = notes.sum(axis=1, keepdims=True)
+            loss = -(known * truths * numpy.log(notes / total)).sum()
+            return float(loss), (known * (truths.sum(axis=1, keepdims=True) / total - truths / notes)).astype("f")
+        loss = -(known * (truths * numpy.log(notes) + (1 - truths) * numpy.log(1 - notes))).sum()
+        return float(loss), (known * (notes - truths) / (notes * (1 - notes))).astype("f")
+
+    def _targets(self, examples: Sequence[Example]) -> Tuple[ndarray, ndarray]:
+        """What the references say of each label, and whether they do, (n_examples, n_labels) each. Of exclusive classes the one
+        that holds says it of all.
+
+        RAISES (ValueError): More than one of them holds.
+        """
+        truths = numpy.zeros((len(examples), len(self.labels)), dtype="f")
+        known = numpy.zeros(truths.shape, dtype=bool)
+        for i, example in enumerate(examples):
+            cats, stated = example.reference.cats, annotated_labels(example.reference, self.name)
+            for j, label in enumerate(self.labels):
+                if label in cats and (stated is None or label in stated):
+                    truths[i, j], known[i, j] = cats[label], True
+            if self.cfg["exclusive_classes"]:
+                known[i] = truths[i].any()
+                if truths[i].sum() > 1:
+                    raise ValueError(
+                        f"Document {i} of the batch has more than one category, and the classes of '{self.name}' are "
+                        "exclusive. Correct its doc.cats, or set exclusive_classes = false."
+                    )
+        return truths, known
+
+
+def _logit(p: ndarray) -> ndarray:
+    p = numpy.clip(p, LEAST, 1 - LEAST)
+    return numpy.log(p / (1 - p))

@@ -1,0 +1,91 @@
+"""The Thinc model of `clinical_note_classifier`: scores for each of the encoder's windows, and how they are put together."""
+
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+
+import numpy
+from numpy import ndarray
+from spacy.tokens import Doc
+from thinc.api import Dropout, Linear, Model, chain
+from thinc.types import Floats2d
+
+from ..encoder.listener import WindowVectors
+from .aggregators import Aggregator, Windows
+
+ACTIVATIONS = ("tanh", "relu", "gelu")
+
+
+class WindowScores(NamedTuple):
+    """Of all docs' windows, one doc's behind the other's.
+
+    logits (Floats2d): (n_windows, n_labels).
+    hidden (Floats2d): What they were computed from, (n_windows, width).
+    windows (List[ndarray]): For each doc the tokens that each of its windows keeps, (n_windows, 2).
+    """
+
+    logits: Floats2d
+    hidden: Floats2d
+    windows: List[ndarray]
+
+
+def NoteClassifier(
+    tok2vec: Model[List[Doc], WindowVectors], aggregate: Aggregator, activation: str = "tanh"
+) -> Model[List[Doc], WindowScores]:
+    """The registered architecture `spacy-clinicalbert.NoteClassifier.v1`: scores of categories for each window of the encoder. A
+    dense layer of the vectors' width, then a linear one.
+
+    tok2vec (Model[List[Doc], Tuple[List[Floats2d], List[ndarray]]]): Window vectors, `spacy-clinicalbert.WindowListener.v1`.
+    aggregate (Model[Windows, Floats2d]): What the component makes the note's probabilities with, one of `pipeline.aggregators`. It is saved
+        and trained with the rest.
+    activation (str): Of the dense layer: "tanh" as BERT and RoBERTa have it, "relu" (DistilBERT), or "gelu" (ELECTRA, DeBERTa).
+    RETURNS (Model[List[Doc], WindowScores]): Its backward takes the gradients in logits and, or None, in hidden.
+    """
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not '{activation}'.")
+    dense, output = Linear(), Linear()
+    activate: Model[Floats2d, Floats2d] = Model("activate", activate_forward, attrs={"function": activation})
+    return Model(
+        "note-classifier",
+        forward,
+        init=init,
+        layers=[tok2vec, chain(dense, activate), chain(Dropout(), output), aggregate],
+        refs={"tok2vec": tok2vec, "dense": dense, "output_layer": output, "aggregate": aggregate},
+    )
+
+
+def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Floats2d] = None) -> None:
+    tok2vec, hide, score, aggregate = model.layers
+    tok2vec.initialize(X=X)
+    width = tok2vec.get_dim("nO")
+    model.get_ref("dense").set_dim("nO", width)
+    one = model.ops.alloc2f(1, width)
+    hide.initialize(X=one)
+    score.initialize(X=one, Y=Y)
+    n_labels = model.get_ref("output_layer").get_dim("nO")
+    first = numpy.zeros(1, dtype="int64")
+    aggregate.initialize(X=Windows(model.ops.alloc2f(1, n_labels), one, numpy.ones(1, dtype="f"), first, 1))
+
+
+def forward(model: Model, docs: List[Doc], is_train: bool) -> Tuple[WindowScores, Callable]:
+    tok2vec, hide, score, _ = model.layers
+    (vectors, windows), backprop_tok2vec = tok2vec(docs, is_train)
+    hidden, backprop_hidden = hide(model.ops.xp.concatenate(vectors), is_train)
+    logits, backprop_logits = score(hidden, is_train)
+
+    def backprop(gradients: Tuple[Floats2d, Optional[Floats2d]]) -> List[Doc]:
+        d_logits, d_hidden = gradients
+        d_hidden = backprop_logits(d_logits) + (0.0 if d_hidden is None else d_hidden)
+        ends = numpy.cumsum([len(each) for each in windows])
+        return backprop_tok2vec(model.ops.xp.split(backprop_hidden(d_hidden), ends[:-1]))
+
+    return WindowScores(logits, hidden, windows), backprop
+
+
+def activate_forward(model: Model, X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:
+    ops: Any = model.ops
+    if model.attrs["function"] == "gelu":
+        return ops.gelu(X), lambda dY: ops.backprop_gelu(dY, X)
+    if model.attrs["function"] == "relu":
+        Y = ops.relu(X)
+        return Y, lambda dY: ops.backprop_relu(dY, Y)
+    Y = ops.xp.tanh(X)
+    return Y, lambda dY: dY * ops.dtanh(Y)

@@ -1,0 +1,56 @@
+"""The scores of `clinical_note_classifier`: spaCy's of categories, how well the probabilities rank, and whether they mean what they say."""
+
+import math
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+
+import numpy
+from numpy import ndarray
+from spacy.scorer import Scorer
+from spacy.training import Example
+
+from .calibration import expected_calibration_error, reliability
+from .ranking import rank
+
+Scores = Dict[str, Any]
+
+
+def make_note_scorer() -> Callable[..., Scores]:
+    """The registered scorer `spacy-clinicalbert.note_scorer.v1`: see `score_notes`."""
+    return score_notes
+
+
+def score_notes(
+    examples: Iterable[Example],
+    *,
+    labels: Sequence[str],
+    truths: ndarray,
+    known: ndarray,
+    exclusive: bool,
+    **settings: Any,
+) -> Scores:
+    """Compare `doc.cats` with the references. What a reference does not say of a label counts neither way.
+
+    labels (Sequence[str]): The component's.
+    truths (ndarray): bool, (n_examples, n_labels): which hold.
+    known (ndarray): bool, of that shape: of which that is known.
+    exclusive (bool): Whether one label holds.
+    RETURNS (Dict[str, Any]): As `spacy.scorer.Scorer.score_cats`, and the means over labels that occur of "cats_macro_auprc" (average
+        precision), "cats_macro_rp80" (recall at 80 % precision) and "cats_macro_ece" (expected calibration error of the probability of each label, in 15
+        bins); with "cats_rank_per_type", label → "auroc", "auprc", "rp80", "ece", "n", "n_positive". None where there is nothing to score.
+    """
+    examples = list(examples)
+    scores = Scorer.score_cats(examples, "cats", labels=labels, multi_label=not exclusive, **settings)
+    given = numpy.array([[example.predicted.cats.get(label, 0.0) for label in labels] for example in examples])
+    given = given.reshape(len(examples), len(labels))
+    per_type: Dict[str, Dict[str, Optional[float]]] = {}
+    for j, label in enumerate(labels):
+        own = known[:, j]
+        ranking = rank(given[own, j], truths[own, j])
+        ece = expected_calibration_error(reliability(given[own, j], truths[own, j]))
+        figures = {**ranking._asdict(), "ece": ece}
+        per_type[label] = {key: None if math.isnan(value) else value for key, value in figures.items()}
+    for key in ("auprc", "rp80", "ece"):
+        values: List[float] = [each[key] for each in per_type.values() if each[key] is not None]  # type: ignore[misc]
+        scores[f"cats_macro_{key}"] = sum(values) / len(values) if values else None
+    scores["cats_rank_per_type"] = per_type
+    return scores
