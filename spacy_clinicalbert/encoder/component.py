@@ -48,8 +48,8 @@ class ClinicalBert(Transformer):
     max_buffer_items (int): `pipe` gathers Docs until they have this many wordpieces. The vectors of two buffers are held at
         once, 4 bytes times the encoder's width for each wordpiece.
     max_cache_items (int): The most wordpieces whose vectors are held for windows that come again in a later buffer
-        or batch, at the same price; 0 holds none. To train heads on a frozen encoder, set it to the wordpieces of the
-        corpus: from the second epoch on, the encoder has nothing to do.
+        or batch, at the same price; 0 holds none. A window counts for one more. To train heads on a frozen encoder, set it
+        a little above the wordpieces of the corpus: from the second epoch on, the encoder has nothing to do.
     """
 
     def __init__(

@@ -4,7 +4,6 @@ import contextlib
 from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
@@ -12,6 +11,7 @@ from spacy.training import Example
 from ..encoder.alignment import align, first_pieces, token_offsets
 from ..encoder.component import ClinicalBert
 from ..encoder.heads import Head, load_head
+from ..tokenizer import blank_clinical
 from .crf import N_SCORED
 from .tag_schemes import Scheme, read_scheme
 
@@ -42,12 +42,12 @@ def import_head(name: str) -> Imported:
     """Make a pipeline of a fine-tuned checkpoint: `clinicalbert`, and `clinical_ner` or `clinical_note_classifier` over it.
 
     name (str): A folder as the Hugging Face hub has it, or a hub id.
-    RETURNS (Imported): The pipeline reads notes of any length, in windows as long as the checkpoint takes.
+    RETURNS (Imported): The pipeline reads notes of any length, in windows as long as the checkpoint takes, with the clinical tokenizer.
     RAISES (ValueError): The checkpoint is not what it says, or not one that can be imported; the message says what to do. Or the
         pipeline's logits are not Hugging Face's.
     """
     head = load_head(name)
-    nlp = spacy.blank("en")
+    nlp = blank_clinical()
     encoder = {
         "name": name,
         "pooling": "mean" if head.dense else "first",
@@ -127,10 +127,8 @@ def _compare(nlp: Language, head: Head) -> float:
 
 def _first_positions(head: Head, doc: Doc) -> numpy.ndarray:
     """Where the first wordpiece of each token stands in Hugging Face's input."""
-    offsets = head.checkpoint.tokenizer(doc.text, add_special_tokens=False, return_offsets_mapping=True)[
-        "offset_mapping"
-    ]
-    starts, ends = numpy.array(offsets, dtype="int64").T
+    encoding = head.checkpoint.tokenizer(doc.text, add_special_tokens=False, return_offsets_mapping=True)
+    starts, ends = numpy.array(encoding["offset_mapping"], dtype="int64").T
     pieces, _ = first_pieces(*align(*token_offsets(doc), starts, ends))
     return pieces + len(head.checkpoint.prefix)
 

@@ -73,6 +73,12 @@ DAMAGES = {
         lambda folder: change_weights(folder, lambda weights: weights.update({"crf.transitions": torch.zeros(5, 5)})),
         r"'crf\.transitions'",
     ),
+    "has adapters": (
+        lambda folder: change_weights(
+            folder, lambda weights: weights.update({"bert.encoder.layer.0.adapter.weight": torch.zeros(2)})
+        ),
+        r"'bert\.encoder\.layer\.0\.adapter\.weight'",
+    ),
     "says another network": (
         lambda folder: change_json(folder / "config.json", architectures=["RobertaForTokenClassification"]),
         "RobertaForTokenClassification.*'bert'",
