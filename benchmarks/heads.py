@@ -156,7 +156,7 @@ def compare_texts(folder: Path, corpora: Path, n_notes: int) -> None:
     docs = list(exact.pipe(short))
     furthest, same = 0.0, 0
     for doc in docs:
-        given, _ = exact.get_pipe("clinical_textcat").model.predict([doc])
+        given, *_ = exact.get_pipe("clinical_note_classifier").model.predict([doc])
         furthest = max(furthest, float(numpy.abs(given[0] - logits(theirs.model, theirs.tokenizer, doc.text)).max()))
         same += theirs(doc.text)[0]["label"] == max(doc.cats, key=doc.cats.get)
     print(f"logits differ by {furthest:.1e} at most; the same first category in {same} of {len(short)}")
