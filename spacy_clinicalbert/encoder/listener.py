@@ -174,4 +174,4 @@ def mean_rows(array: Floats2d, lengths: ndarray, ops: Ops) -> Floats2d:
     """The means of consecutive rows, as many as `lengths` says; zeros for none."""
     if not len(lengths):
         return ops.alloc2f(0, array.shape[1])
-    return ops.reduce_mean(array, ops.asarray1i(lengths))
+    return ops.reduce_mean(array, ops.asarray1i(lengths))  # type: ignore[arg-type]

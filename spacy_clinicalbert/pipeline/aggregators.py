@@ -7,30 +7,30 @@ and gradients in those of the windows.
 from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 import numpy
+from numpy import ndarray
 from thinc.api import Model
-from thinc.types import Floats2d
 
 
 class Windows(NamedTuple):
-    """The windows of some docs.
+    """The windows of some docs, on the host.
 
-    probabilities (Floats2d): (n_windows, n_labels).
-    hidden (Floats2d): What the classifier saw of each, (n_windows, width).
+    probabilities (ndarray): (n_windows, n_labels).
+    hidden (ndarray): What the classifier saw of each, (n_windows, width).
     weights (ndarray): The share of its doc's tokens that each keeps, float32, (n_windows,).
     docs (ndarray): The number of each one's doc, (n_windows,).
     n_docs (int): How many there are.
     """
 
-    probabilities: Floats2d
-    hidden: Floats2d
-    weights: numpy.ndarray
-    docs: numpy.ndarray
+    probabilities: ndarray
+    hidden: ndarray
+    weights: ndarray
+    docs: ndarray
     n_docs: int
 
 
 # The gradients in probabilities and, if the aggregator reads it, in what the classifier saw.
-Gradients = Tuple[Floats2d, Optional[Floats2d]]
-Aggregator = Model[Windows, Floats2d]
+Gradients = Tuple[ndarray, Optional[ndarray]]
+Aggregator = Model[Windows, ndarray]
 
 
 def mean() -> Aggregator:
@@ -70,6 +70,10 @@ def attention() -> Aggregator:
     return Model("attention", _forward_attention, init=_init_attention, params={"W": None})
 
 
+def _param(model: Aggregator, name: str) -> ndarray:
+    return model.ops.to_numpy(model.get_param(name))
+
+
 def _sums(values: Any, windows: Windows) -> Any:
     """The sum over each doc's windows, (n_docs, n)."""
     totals = numpy.zeros((windows.n_docs, values.shape[1]), dtype=values.dtype)
@@ -77,33 +81,33 @@ def _sums(values: Any, windows: Windows) -> Any:
     return totals
 
 
-def _forward_mean(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[Floats2d, Callable]:
+def _forward_mean(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[ndarray, Callable]:
     weights = windows.weights[:, None]
 
-    def backprop(d_notes: Floats2d) -> Gradients:
+    def backprop(d_notes: ndarray) -> Gradients:
         return weights * d_notes[windows.docs], None
 
     return _sums(weights * windows.probabilities, windows), backprop
 
 
-def _forward_max(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[Floats2d, Callable]:
+def _forward_max(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[ndarray, Callable]:
     probabilities = windows.probabilities
     highest = numpy.zeros((windows.n_docs, probabilities.shape[1]), dtype=probabilities.dtype)
     numpy.maximum.at(highest, windows.docs, probabilities)
 
-    def backprop(d_notes: Floats2d) -> Gradients:
+    def backprop(d_notes: ndarray) -> Gradients:
         is_highest = (probabilities == highest[windows.docs]).astype(probabilities.dtype)
         return is_highest / _sums(is_highest, windows)[windows.docs] * d_notes[windows.docs], None
 
     return highest, backprop
 
 
-def _forward_noisy_or(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[Floats2d, Callable]:
+def _forward_noisy_or(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[ndarray, Callable]:
     # Never quite 1: its logarithm would be infinite, and what other windows say would have no gradient.
     none = numpy.maximum(1 - windows.probabilities, 1e-7)
     product = numpy.exp(_sums(numpy.log(none), windows))
 
-    def backprop(d_notes: Floats2d) -> Gradients:
+    def backprop(d_notes: ndarray) -> Gradients:
         return product[windows.docs] / none * d_notes[windows.docs], None
 
     return 1 - product, backprop
@@ -113,15 +117,15 @@ def _init_scaled(model: Aggregator, X: Any = None, Y: Any = None) -> None:
     model.set_param("log_c", model.ops.asarray1f([numpy.log(model.attrs["c"])]))
 
 
-def _forward_scaled(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[Floats2d, Callable]:
+def _forward_scaled(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[ndarray, Callable]:
     highest, backprop_max = _forward_max(model, windows, is_train)
     average, backprop_mean = _forward_mean(model, windows, is_train)
     learned = model.has_param("log_c")
-    c = float(numpy.exp(model.get_param("log_c")[0])) if learned else model.attrs["c"]
+    c = float(numpy.exp(_param(model, "log_c")[0])) if learned else model.attrs["c"]
     n_windows = numpy.bincount(windows.docs, minlength=windows.n_docs).astype("f")[:, None]
     share = 1 / (1 + n_windows / c)  # of the highest
 
-    def backprop(d_notes: Floats2d) -> Gradients:
+    def backprop(d_notes: ndarray) -> Gradients:
         if learned:
             # d share / d log c = share² · n / c
             d_share = ((highest - average) * d_notes * share**2 * n_windows / c).sum()
@@ -137,8 +141,8 @@ def _init_attention(model: Aggregator, X: Any = None, Y: Any = None) -> None:
         model.set_param("W", model.ops.alloc2f(X.probabilities.shape[1], X.hidden.shape[1]))
 
 
-def _forward_attention(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[Floats2d, Callable]:
-    W = model.get_param("W")
+def _forward_attention(model: Aggregator, windows: Windows, is_train: bool) -> Tuple[ndarray, Callable]:
+    W = _param(model, "W")
     scores = windows.hidden @ W.T
     highest = numpy.full((windows.n_docs, len(W)), -numpy.inf, dtype=scores.dtype)
     numpy.maximum.at(highest, windows.docs, scores)
@@ -146,10 +150,10 @@ def _forward_attention(model: Aggregator, windows: Windows, is_train: bool) -> T
     weights = exps / _sums(exps, windows)[windows.docs]
     notes = _sums(weights * windows.probabilities, windows)
 
-    def backprop(d_notes: Floats2d) -> Gradients:
+    def backprop(d_notes: ndarray) -> Gradients:
         d_each = d_notes[windows.docs]
         d_scores = weights * (windows.probabilities - notes[windows.docs]) * d_each
-        model.inc_grad("W", d_scores.T @ windows.hidden)
+        model.inc_grad("W", model.ops.asarray2f(d_scores.T @ windows.hidden))  # type: ignore[arg-type]
         return weights * d_each, d_scores @ W
 
     return notes, backprop

@@ -131,7 +131,7 @@ class ClinicalNoteClassifier(TrainablePipe):
                 f"'{self.name}' has one label, '{self.labels[0]}', which always holds where classes are exclusive. Set "
                 "exclusive_classes = false, or annotate another label."
             )
-        self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))
+        self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))  # type: ignore[arg-type]
 
     def predict(self, docs: Iterable[Doc]) -> List[Categories]:
         """Classify some Docs and their windows, without changing these.
@@ -193,14 +193,15 @@ class ClinicalNoteClassifier(TrainablePipe):
         notes, backprop_notes = self.model.get_ref("aggregate").begin_update(given)
         # A note without windows has nothing to learn from.
         known = known & (numpy.bincount(given.docs, minlength=given.n_docs) > 0)[:, None]
-        loss, d_notes = self._loss(self.model.ops.to_numpy(notes), truths, known)
-        d_probabilities, d_hidden = backprop_notes(self.model.ops.asarray2f(d_notes))  # type: ignore[arg-type]
+        loss, d_notes = self._loss(notes, truths, known)
+        d_probabilities, d_hidden = backprop_notes(d_notes)
         p = given.probabilities
         if self.cfg["exclusive_classes"]:
             d_logits = p * (d_probabilities - (p * d_probabilities).sum(axis=1, keepdims=True))
         else:
             d_logits = d_probabilities * p * (1 - p)
-        backprop((d_logits, d_hidden))
+        as_floats: Any = self.model.ops.asarray2f
+        backprop((as_floats(d_logits), None if d_hidden is None else as_floats(d_hidden)))  # type: ignore[arg-type]
         if sgd is not None:
             self.finish_update(sgd)
         losses[self.name] += loss
@@ -252,9 +253,9 @@ class ClinicalNoteClassifier(TrainablePipe):
         n_tokens = [each[:, 1] - each[:, 0] for each in scores.windows]
         weights = numpy.concatenate([each / max(each.sum(), 1) for each in n_tokens]).astype("f")
         docs = numpy.repeat(numpy.arange(len(n_tokens)), [len(each) for each in n_tokens])
-        logits = scores.logits
+        logits, hidden = self.model.ops.to_numpy(scores.logits), self.model.ops.to_numpy(scores.hidden)
         p = softmax(logits) if self.cfg["exclusive_classes"] else (1 + numpy.tanh(logits / 2)) / 2  # cannot overflow
-        return Windows(p, scores.hidden, weights, docs, len(n_tokens))
+        return Windows(p, hidden, weights, docs, len(n_tokens))
 
     def _normalised(self, notes: ndarray) -> ndarray:
         """Probabilities of exclusive classes add up to 1, which a maximum leaves undone."""

@@ -62,7 +62,8 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Floats2d] = No
     score.initialize(X=one, Y=Y)
     n_labels = model.get_ref("output_layer").get_dim("nO")
     first = numpy.zeros(1, dtype="int64")
-    aggregate.initialize(X=Windows(model.ops.alloc2f(1, n_labels), one, numpy.ones(1, dtype="f"), first, 1))
+    nothing = numpy.zeros((1, n_labels), dtype="f"), numpy.zeros((1, width), dtype="f")
+    aggregate.initialize(X=Windows(*nothing, numpy.ones(1, dtype="f"), first, 1))
 
 
 def forward(model: Model, docs: List[Doc], is_train: bool) -> Tuple[WindowScores, Callable]:
