@@ -145,6 +145,4 @@ def _named(url: str, what: str) -> Iterator[None]:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, UnicodeDecodeError) as error:
         kind = type(getattr(error, "orig", None) or error).__name__
-    else:
-        return
-    raise ValueError(f"'{shown(url)}': {what} ({kind}).")
+        raise ValueError(f"'{shown(url)}': {what} ({kind}).") from None

@@ -104,9 +104,13 @@ def deliver(target: Target, manifest: Manifest, folder: Path) -> None:
         _move_folder(folder, paths, Path(target.path))
     else:
         begun = folder / "output.tmp"
-        _WRITERS[target.container](target.form, paths, begun)
-        with begun.open("rb") as file:
-            os.fsync(file.fileno())
+        try:
+            _WRITERS[target.container](target.form, paths, begun)
+            with begun.open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError:
+            begun.unlink(missing_ok=True)
+            raise
         os.replace(begun, target.path)
         sync_folder(Path(target.path).parent)
 
