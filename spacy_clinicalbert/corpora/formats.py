@@ -52,7 +52,7 @@ FORMATS: Dict[str, Callable[..., Iterator[Record]]] = {
 def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     """Read annotated notes in whatever form.
 
-    source (str): A path ending in .spacy, .jsonl, .jsonl.gz (the project's own form) or .parquet; FORMAT:PATH for another format
+    source (str): A path ending in .spacy (a file, or a folder of them), .jsonl, .jsonl.gz (the project's own form) or .parquet; FORMAT:PATH for another format
         of FORMATS with its reader's own settings. Others are for `scripts/convert.py`.
     nlp (Language): Gives the tokenizer and the vocabulary.
     report (Report): Counts what is read, kept and dropped; a .spacy file was counted when it was made.
@@ -75,8 +75,9 @@ def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
         yield from to_docs(FORMATS[form](path), nlp, report)
         return
     install_extensions()
-    try:
-        docs = DocBin(store_user_data=True).from_disk(path)
-    except (EOFError, KeyError, ValueError, zlib.error):
-        raise ValueError(f"'{path}' is damaged, or no .spacy file.") from None
-    yield from docs.get_docs(nlp.vocab)
+    for file in sorted(Path(path).glob("*.spacy")) if Path(path).is_dir() else [Path(path)]:
+        try:
+            docs = DocBin(store_user_data=True).from_disk(file)
+        except (EOFError, KeyError, ValueError, zlib.error):
+            raise ValueError(f"'{file}' is damaged, or no .spacy file.") from None
+        yield from docs.get_docs(nlp.vocab)

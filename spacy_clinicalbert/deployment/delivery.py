@@ -1,0 +1,198 @@
+"""The parts of a finished run → its destination: one file, a folder of .spacy files, a table. What is there is whole, or not there."""
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+
+from .arrow import check_arrow, write_parquet
+from .database import Table, shown
+from .forms import FORMS, sync_folder
+from .manifest import Manifest
+from .omop import NOTE_NLP, typed_row
+from .workers import part_path
+
+Row = Dict[str, Any]
+
+TARGETS = ("jsonl", "parquet", "spacy", "sql", "omop", "fhir-r4b", "fhir-r5")  # what --to takes
+CONTAINERS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".spacy": "spacy", ".csv": "csv"}
+# Form → what it can be written into.
+FITTING = {
+    "records": ("jsonl", "parquet", "sql"),
+    "docs": ("spacy",),
+    "omop": ("csv", "jsonl", "parquet", "sql"),
+    "fhir-r4b": ("jsonl",),
+    "fhir-r5": ("jsonl",),
+}
+# The columns of records in a table; a dict is JSON.
+RECORD_COLUMNS: Dict[str, type] = {
+    "position": int,
+    "version": int,
+    "id": str,
+    "patient": str,
+    "entities": dict,
+    "cats": dict,
+    "sections": dict,
+    "spans": dict,
+    "custom": dict,
+}
+ROW_ID = "note_nlp_id"
+
+
+class Target(NamedTuple):
+    """Where a run's results go.
+
+    path (str): A file, a folder of .spacy files, or a database's URL.
+    form (str): What is written; see `forms.FORMS`.
+    container (str): "jsonl", "csv", "parquet", "spacy" or "sql".
+    table (Optional[str]): The table of a database.
+    """
+
+    path: str
+    form: str
+    container: str
+    table: Optional[str] = None
+
+
+def find_target(path: str, to: Optional[str], table: Optional[str]) -> Target:
+    """Say what a destination's name and --to mean.
+
+    RAISES (ValueError): They do not fit together, or say too little.
+    """
+    container = "sql" if "://" in path else CONTAINERS.get(Path(path).suffix, "")
+    if to is None and (not container or container == "csv" or path.endswith(".ndjson")):
+        raise ValueError(f"What is to be written to '{shown(path)}'? Say --to {', '.join(TARGETS)}.")
+    if to in FORMS:
+        form = str(to)
+        container = container or FITTING[form][0]
+    else:
+        container = to or container
+        form = "docs" if container == "spacy" else "records"
+    if container not in FITTING[form] or (container == "sql") != ("://" in path):
+        raise ValueError(f"{to or form} cannot be written to '{shown(path)}': it wants {', '.join(FITTING[form])}.")
+    if container == "sql":
+        return Target(path, form, container, table or ("note_nlp" if form == "omop" else "annotations"))
+    return Target(path, form, container)
+
+
+def prepare(target: Target) -> None:
+    """Find out before the first note whether the destination can be written.
+
+    RAISES (ValueError), (ImportError): It cannot.
+    """
+    if target.container == "sql":
+        table = _table(target)
+        table.create()
+        if target.form == "records" and table.last_key() is not None:
+            raise ValueError(f"The table '{target.table}' of '{shown(target.path)}' has rows already: name another.")
+    if target.container == "parquet":
+        check_arrow()
+
+
+def deliver(target: Target, manifest: Manifest, folder: Path) -> None:
+    """Put the parts in their order into the destination.
+
+    folder (Path): Where they are.
+    RAISES (OSError), (ValueError): It cannot be written. What is there then is as it was before, or, of a table, whole parts.
+    """
+    paths = [part_path(folder, target.form, number) for number in sorted(manifest.parts)]
+    if target.container == "sql":
+        _fill_table(target, manifest, paths)
+    elif target.container == "spacy":
+        _move_folder(folder, paths, Path(target.path))
+    else:
+        begun = folder / "output.tmp"
+        try:
+            _WRITERS[target.container](target.form, paths, begun)
+            with begun.open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError:
+            begun.unlink(missing_ok=True)
+            raise
+        os.replace(begun, target.path)
+        sync_folder(Path(target.path).parent)
+
+
+def _move_folder(folder: Path, paths: List[Path], destination: Path) -> None:
+    # A .spacy file is one block that must be in memory whole; spaCy reads a folder of them as it reads one.
+    docs = folder / "docs"
+    docs.mkdir(exist_ok=True)
+    for path in paths:
+        if path.exists():  # else it was moved before a kill
+            os.replace(path, docs / path.name)
+    if not destination.exists():
+        os.replace(docs, destination)
+    sync_folder(destination.parent)
+
+
+def _rows(form: str, paths: List[Path]) -> Iterator[Row]:
+    number = 1
+    for path in paths:
+        for row in _part_rows(form, path, number):
+            yield row
+            number += 1
+
+
+def _part_rows(form: str, path: Path, first_id: int) -> Iterator[Row]:
+    with path.open(encoding="utf8") as lines:
+        for number, line in enumerate(lines, start=first_id):
+            row = json.loads(line)
+            yield {ROW_ID: number, **row} if form == "omop" else row
+
+
+def _write_jsonl(form: str, paths: List[Path], begun: Path) -> None:
+    with begun.open("wb") as out:
+        if form == "omop":
+            for row in _rows(form, paths):
+                out.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf8"))
+            return
+        for path in paths:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, out)
+
+
+def _write_csv(form: str, paths: List[Path], begun: Path) -> None:
+    with begun.open("w", encoding="utf8", newline="") as out:
+        writer = csv.DictWriter(out, list(NOTE_NLP), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_rows(form, paths))
+
+
+def _write_parquet(form: str, paths: List[Path], begun: Path) -> None:
+    write_parquet(begun, form, _rows(form, paths))
+
+
+_WRITERS: Dict[str, Callable[[str, List[Path], Path], None]] = {
+    "jsonl": _write_jsonl,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+}
+
+
+def _table(target: Target) -> Table:
+    columns = NOTE_NLP if target.form == "omop" else RECORD_COLUMNS
+    return Table(target.path, str(target.table), columns)
+
+
+def _fill_table(target: Target, manifest: Manifest, paths: List[Path]) -> None:
+    """A part is one transaction. Done again it changes nothing, for it takes the place of the rows with its keys."""
+    table = _table(target)
+    is_omop = target.form == "omop"
+    if is_omop and manifest.first_id is None:
+        manifest.set_first_id((table.last_key() or 0) + 1)
+    first = manifest.first_id or 0
+    for number, path in enumerate(paths):
+        part = manifest.parts[number]
+        behind = first + part["rows" if is_omop else "notes"]
+        if number >= manifest.delivered:
+            rows = _part_rows(target.form, path, first)
+            table.replace(first, behind, map(typed_row if is_omop else _as_columns, rows))
+            manifest.set_delivered(number + 1)
+        first = behind
+
+
+def _as_columns(record: Row) -> Row:
+    columns = {name: record.get(name) for name in RECORD_COLUMNS}
+    return {**columns, "id": None if record["id"] is None else str(record["id"])}

@@ -1,0 +1,200 @@
+"""A run over a source of notes: what `python -m spacy clinicalbert annotate` does."""
+
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Dict, Iterator, NamedTuple, Optional
+
+from filelock import FileLock, Timeout
+from spacy import util
+from tqdm import tqdm
+
+from .database import check_query, shown
+from .delivery import Target, deliver, prepare
+from .forms import write_whole
+from .manifest import Manifest, digest_of, fingerprint
+from .notes import Source, count_notes, read_notes, slices
+from .workers import Job, Part, annotate_parts, n_cores
+
+# What decides to the last bit what a pipeline finds.
+PACKAGES = "spacy-clinicalbert spacy spacy-transformers transformers tokenizers thinc torch numpy openvino nncf".split()
+
+
+class Totals(NamedTuple):
+    """How a run ended.
+
+    notes (int): Notes of the source.
+    annotated (int), failed (int): Those of them that were annotated, and that were not.
+    memory (int): The most bytes that a worker took; 0 if none was needed any more, or the system does not say.
+    """
+
+    notes: int
+    annotated: int
+    failed: int
+    memory: int = 0
+
+
+class Places(NamedTuple):
+    """What a run leaves beside its destination.
+
+    manifest (Path): What was asked for and done.
+    failed (Path): The notes that were not annotated, if there are any.
+    folder (Path): The parts, until all of them have been put into the destination.
+    """
+
+    manifest: Path
+    failed: Path
+    folder: Path
+
+
+def find_places(target: Target) -> Places:
+    """RETURNS (Places): They begin with the destination's name; those of a table stand in the working directory, with the table's."""
+    base = target.table or target.path.rstrip("/")
+    return Places(Path(f"{base}.manifest.jsonl"), Path(f"{base}.failed.jsonl"), Path(f"{base}.parts"))
+
+
+def annotate_notes(
+    pipeline: str,
+    source: Source,
+    target: Target,
+    *,
+    concepts: Optional[str] = None,
+    max_length: Optional[int] = None,
+    part_size: int = 1000,
+    n_workers: int = 1,
+    resume: bool = False,
+) -> Totals:
+    """Annotate the notes of a source, in parts of one size. A part is annotated as if there were no others, and stands in its file whole or
+    not at all: a run that was broken off goes on to exactly what it would have given.
+
+    pipeline (str): A saved or installed pipeline.
+    source (Source): The notes.
+    target (Target): Where the results go.
+    concepts (Optional[str]): The user's table; see `concepts.read_concepts`.
+    max_length (Optional[int]): The most characters of a note; None leaves the pipeline's own.
+    part_size (int): Notes a part.
+    n_workers (int): How many processes; 1 is this one.
+    resume (bool): Go on with a run that was broken off, if there is one.
+    RETURNS (Totals): How it ended.
+    RAISES (ValueError): Source, pipeline or settings cannot be used; says what to do.
+    RAISES (OSError): Something cannot be read or written.
+    RAISES (ImportError): A library is not installed; says which.
+    RAISES (RuntimeError): A worker has died.
+    """
+    if source.form == "sql":
+        check_query(source.query)
+    places = find_places(target)
+    _check_free(target, places, resume)
+    threads = max(1, n_cores() // n_workers)
+    settings = {
+        "manifest": 1,
+        "pipeline": fingerprint(_pipeline_folder(pipeline)),
+        "concepts": fingerprint(Path(concepts)) if concepts else None,
+        "input": {**source._asdict(), "path": shown(source.path)},
+        "output": {**target._asdict(), "path": shown(target.path)},
+        "max_length": max_length,
+        "part_size": part_size,
+        "workers": n_workers,
+        "threads": threads,
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+    if not places.manifest.exists():
+        prepare(target)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    with _locked(places.folder):
+        manifest = Manifest(places.manifest, settings, {"name": pipeline, "moment": now.isoformat()})
+        memory = 0
+        if manifest.totals is None:
+            moment = datetime.fromisoformat(manifest.run["moment"])
+            job = Job(pipeline, target.form, str(places.folder), concepts, max_length, threads, moment)
+            try:
+                memory = _annotate(job, source, manifest, part_size, n_workers)
+            finally:
+                if not manifest.parts:  # there is nothing to go on with
+                    places.manifest.unlink()
+            deliver(target, manifest, places.folder)
+            _write_failures(manifest, places.failed)
+            manifest.finish()
+    shutil.rmtree(places.folder)
+    return Totals(**(manifest.totals or {}), memory=memory)
+
+
+def _annotate(job: Job, source: Source, manifest: Manifest, part_size: int, n_workers: int) -> int:
+    """Annotate the parts that are not done. RETURNS (int): The most memory of a worker, in bytes."""
+    digests: Dict[int, str] = {}
+    changed = "The input has changed since the run began: with other notes, begin anew."
+
+    def parts() -> Iterator[Part]:
+        number = -1
+        for number, notes in enumerate(slices(read_notes(source), part_size)):
+            digest = digest_of(notes)
+            done = manifest.parts.get(number)
+            if done is None:
+                digests[number] = digest
+                yield number, notes
+            elif done["digest"] != digest:
+                raise ValueError(changed)
+        if max(manifest.parts, default=-1) > number:
+            raise ValueError(changed)
+
+    memory = 0
+    total = count_notes(source) if sys.stderr.isatty() else None  # the bar is for whoever looks on
+    n_done = sum(part["notes"] for part in manifest.parts.values())
+    with tqdm(total=total, initial=n_done, unit=" notes", disable=None) as bar:
+        for done in annotate_parts(job, parts(), n_workers):
+            manifest.add_part(done, digests.pop(done.number))
+            memory = max(memory, done.memory)
+            bar.update(done.notes)
+    return memory
+
+
+def _write_failures(manifest: Manifest, path: Path) -> None:
+    lines = [json.dumps(failure._asdict(), ensure_ascii=False) for failure in manifest.failures()]
+    if lines:
+        write_whole(path, "".join(f"{line}\n" for line in lines).encode("utf8"))
+
+
+def _check_free(target: Target, places: Places, resume: bool) -> None:
+    """Raise ValueError where a run would write over something that is not its own."""
+    taken = [] if target.container == "sql" else [Path(target.path)]
+    if not (resume and places.manifest.exists()):
+        taken += [places.manifest, places.failed]
+        for path in taken:
+            if path.exists():
+                raise ValueError(
+                    f"'{path}' is there already. --resume goes on with a run that was broken off; to begin anew, remove it."
+                )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run, so that no other writes to it; the system lets go of it if the process is killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"Another run is writing to '{folder}'.") from None
+    except BaseException:
+        if [each.name for each in folder.iterdir()] == ["lock"]:
+            shutil.rmtree(folder)
+        raise
+
+
+def _pipeline_folder(pipeline: str) -> Path:
+    if Path(pipeline).is_dir():
+        return Path(pipeline)
+    if util.is_package(pipeline):
+        return util.get_package_path(pipeline)
+    raise ValueError(f"'{pipeline}' is neither the folder of a saved pipeline nor an installed one.")
+
+
+def _version(name: str) -> Optional[str]:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

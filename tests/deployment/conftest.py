@@ -1,0 +1,114 @@
+"""Toy pipelines that need no weights, and notes in files."""
+
+import json
+
+import pytest
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, SpanGroup
+
+from spacy_clinicalbert.corpora.docs import install_extensions
+
+PATTERNS = [
+    {"label": "PROBLEM", "pattern": "chest pain"},
+    {"label": "PROBLEM", "pattern": "fever"},
+    {"label": "DRUG", "pattern": "aspirin"},
+    {"label": "TEST", "pattern": "CXR"},
+]
+TEXT = "HPI: Denies chest pain.\nPLAN: aspirin 81 mg. CXR."
+
+
+@Language.component("bulk_fails_on_bad")
+def fails_on_bad(doc):
+    if "bad" in doc.text:
+        raise ValueError(f"cannot read {doc.text}")
+    return doc
+
+
+class _Batches:
+    """A component that works on batches of three, and fails on those with "bad" in them."""
+
+    def __call__(self, doc):
+        return next(self.pipe([doc]))
+
+    def pipe(self, stream, batch_size=3):
+        for docs in spacy.util.minibatch(stream, 3):
+            try:
+                for doc in docs:
+                    fails_on_bad(doc)
+            except ValueError as error:
+                self.fail(docs, error)
+            else:
+                yield from docs
+
+    def fail(self, docs, error):
+        raise error
+
+
+class _HandedOver(_Batches):
+    """As spaCy's own: the whole batch goes to the error handler."""
+
+    def set_error_handler(self, handler):
+        self.handler = handler
+
+    def fail(self, docs, error):
+        self.handler("batches", self, docs, error)
+
+
+@Language.factory("bulk_raises_with_its_batch")
+def make_raising(nlp, name):
+    return _Batches()
+
+
+@Language.factory("bulk_hands_over_its_batch")
+def make_handing_over(nlp, name):
+    return _HandedOver()
+
+
+@Language.component("bulk_loses_bad")
+def loses_bad(doc):
+    return Doc(doc.vocab, words=["other"]) if "bad" in doc.text else doc
+
+
+def make_nlp(*components):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_sections")
+    nlp.add_pipe("entity_ruler").add_patterns(PATTERNS)
+    for name in components:
+        nlp.add_pipe(name)
+    return nlp
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory):
+    """A saved pipeline."""
+    path = tmp_path_factory.mktemp("bulk") / "pipeline"
+    make_nlp().to_disk(path)
+    return str(path)
+
+
+def make_texts(n):
+    return [
+        f"HPI: Denies chest pain {i}.\nPLAN: aspirin {i % 7} mg. CXR." if i % 5 else f"No fever {i}." for i in range(n)
+    ]
+
+
+def write_notes(path, texts, first_id=1):
+    rows = [{"id": i, "patient": f"p{i % 3}", "text": text} for i, text in enumerate(texts, start=first_id)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf8")
+    return path
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+
+
+def make_doc(note_id=7, patient="p1", assertion=None):
+    """The Doc of TEXT with entities, sections and, for each entity, what is asserted of it: axis → label."""
+    install_extensions()
+    doc = make_nlp()(TEXT)
+    doc._.note_id, doc._.patient = note_id, patient
+    if assertion is not None:
+        rows = [{axis: [label, 0.9] for axis, label in assertion.items()} for _ in doc.ents]
+        doc.spans["assertions"] = SpanGroup(doc, name="assertions", spans=doc.ents, attrs={"assertion": rows})
+    return doc
