@@ -22,7 +22,7 @@ ENTRY_POINTS = [
 @pytest.mark.parametrize("group, name, target", ENTRY_POINTS)
 def test_every_registered_string_resolves(group, name, target):
     assert name in {entry.name for entry in entry_points(group=group)}, "install the package anew: pip install -e ."
-    found = spacy.registry.get(group.removeprefix("spacy_"), name)
+    found = spacy.registry.get(group.removeprefix("spacy_").removeprefix("thinc_"), name)
     module, attribute = target.split(":")
     # A factory is registered wrapped, with its name alone.
     assert found is getattr(importlib.import_module(module), attribute) or group == "spacy_factories"

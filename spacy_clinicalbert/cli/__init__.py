@@ -1,7 +1,7 @@
 """The commands `python -m spacy clinicalbert …`, a file each. spaCy imports this at each of its commands: nothing heavy may be
 imported here."""
 
-from . import calibrate, check, pretrain, quantize, transfer  # noqa: F401
+from . import calibrate, check, labels, pretrain, quantize, train, transfer  # noqa: F401
 from .app import app
 
 __all__ = ["app"]

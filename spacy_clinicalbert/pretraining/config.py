@@ -159,7 +159,13 @@ class Pretraining(_Section):
 
 
 # What may differ when a run is resumed: it changes neither batches nor weights.
-FREE = ("pretraining.checkpoint_minutes", "pretraining.log_steps", "pretraining.tensorboard", "validation.patience")
+FREE = (
+    "paths",
+    "pretraining.checkpoint_minutes",
+    "pretraining.log_steps",
+    "pretraining.tensorboard",
+    "validation.patience",
+)
 
 
 def read_config(path: Union[str, Path], overrides: Optional[Dict[str, Any]] = None) -> Pretraining:
@@ -180,24 +186,3 @@ def check_config(config: Dict[str, Any], where: str) -> Pretraining:
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in error.errors()]
     raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
-
-
-def changed_settings(old: Pretraining, new: Pretraining) -> List[str]:
-    """The settings, as dotted names, by which a run would not be the one that it resumes.
-
-    old (Pretraining): As the run was begun.
-    new (Pretraining): As it is to go on.
-    RETURNS (List[str]): Empty where it is the same run.
-    """
-    before, after = _flat(old.model_dump()), _flat(new.model_dump())
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return [name for name in names if name not in FREE and not name.startswith("paths.")]
-
-
-def _flat(section: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:
-    flat: Dict[str, Any] = {}
-    for name, value in section.items():
-        flat.update(
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-        )
-    return flat

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from spacy_clinicalbert.pretraining.config import changed_settings, read_config
+from spacy_clinicalbert.pretraining.config import FREE, read_config
+from spacy_clinicalbert.settings import changed_settings
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 
@@ -44,4 +45,4 @@ def test_stages_end_by_their_shares(make_run):
 
 def test_changed_settings_leave_out_what_may_change(make_run):
     other = make_run(optimizer={"learn_rate": 2e-3}, pretraining={"log_steps": 9, "checkpoint_minutes": 1})
-    assert changed_settings(make_run(), other) == ["optimizer.learn_rate"]
+    assert changed_settings(make_run().to_config(), other.to_config(), FREE) == ["optimizer.learn_rate"]
