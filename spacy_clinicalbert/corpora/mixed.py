@@ -1,7 +1,7 @@
 """Several corpora, each annotated for some components and labels only, as one stream of examples."""
 
 import random
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union
 
 from spacy.language import Language
 from spacy.training import Example
@@ -30,7 +30,7 @@ class MixedCorpora:
 
     def __init__(
         self,
-        corpora: Dict[str, Source],
+        corpora: Dict[str, Any],  # a config is checked before the readers in it are made
         annotated: Dict[str, Dict[str, Union[str, List[str]]]],
         weights: Optional[Dict[str, float]] = None,
         seed: int = 0,
@@ -44,7 +44,7 @@ class MixedCorpora:
             raise ValueError(
                 f"The weight of {', '.join(wrong)} is not above 0. Leave a corpus out that is not to be read."
             )
-        self.corpora = corpora
+        self.corpora: Dict[str, Source] = corpora
         self.annotated: Dict[str, Stated] = annotated
         self.weights = weights
         self.seed = seed

@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.training import Example
 from spacy.util import load_model_from_config, registry, resolve_dot_names
-from thinc.api import Config
+from thinc.api import Config, Optimizer
 
 from ..corpora.missing import EVERYTHING, may_learn
 from ..corpora.mixed import MixedCorpora
@@ -36,7 +36,7 @@ def find_labels(config: Config) -> Dict[str, Any]:
     for name in heads:
         if name not in brought and name not in settings["frozen_components"]:
             with nlp.select_pipes(disable=[other for other in heads if other != name]):
-                found[name] = _labels_of(nlp, name, examples)
+                found[name] = _labels_of(nlp, name, examples, settings["optimizer"])
             if isinstance(corpus, MixedCorpora) and isinstance(found[name], (list, tuple)):
                 wanted = _stated(corpus, name)
                 found[name] = [label for label in found[name] if wanted is None or label in wanted]
@@ -58,13 +58,13 @@ def write_labels(config: Config, output: Path) -> Dict[str, Path]:
     return files
 
 
-def _labels_of(nlp: Language, name: str, examples: List[Example]) -> Any:
+def _labels_of(nlp: Language, name: str, examples: List[Example], optimizer: Optimizer) -> Any:
     own = [example for example in examples if may_learn(example, name)]
     if not own:
         raise ValueError(
             f"No note is annotated for '{name}'. Name a corpus that is, or take the component out, or freeze it."
         )
-    nlp.initialize(lambda: own)
+    nlp.initialize(lambda: own, sgd=optimizer)
     return nlp.get_pipe(name).label_data  # type: ignore[attr-defined]
 
 
