@@ -18,6 +18,7 @@ from spacy_transformers.layers import TransformerListener
 from thinc.api import Model, Optimizer
 from thinc.types import Floats2d
 
+from ..retry import or_apart
 from .cache import WindowCache
 from .data import TOKENS, EncodedDoc, gradient_arrays, without_encoder
 from .listener import ClinicalBertListener
@@ -142,16 +143,10 @@ class ClinicalBert(Transformer):
         return list(zip(docs, plan_docs(self.model, docs)))
 
     def _or_apart(self, function: Callable[[List], List], items: List) -> List:
-        """Call a function on Docs, or where that fails on each half of them, down to the one that it fails on."""
-        try:
-            return function(items)
-        except Exception as err:  # whatever it is, spaCy's error handler decides; the default raises it
-            if len(items) > 1:
-                half = len(items) // 2
-                return self._or_apart(function, items[:half]) + self._or_apart(function, items[half:])
-            doc = items[0] if isinstance(items[0], Doc) else items[0][0]
-            self.get_error_handler()(self.name, self, [doc], err)
-            return []
+        def fail(item: Union[Doc, Planned], err: Exception) -> None:
+            self.get_error_handler()(self.name, self, [item if isinstance(item, Doc) else item[0]], err)
+
+        return or_apart(function, items, fail)
 
     def predict(self, docs: Iterable[Doc]) -> FullTransformerBatch:
         """Encode Docs without changing them.

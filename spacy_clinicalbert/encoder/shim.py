@@ -6,7 +6,7 @@ import os
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, cast
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, cast
 
 import srsly
 import torch
@@ -238,6 +238,23 @@ class EncoderShim(Shim):
         with self.lock:
             for name, value in values.items():
                 weights[name].data = value
+            self.forget()
+
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Take weights of a network that went on training from this one's. It stays as it is where they are the same.
+
+        weights (Mapping[str, ndarray]): Name → array, for each of the network's `state_dict`.
+        RAISES (KeyError): One is missing.
+        """
+        state = self.network.state_dict()
+        values = {name: torch.from_numpy(weights[name]).to(tensor.device) for name, tensor in state.items()}
+        if all(torch.equal(tensor, values[name]) for name, tensor in state.items()):
+            return
+        with self.lock:
+            for name, tensor in state.items():
+                tensor.copy_(values[name])
+            self._has_trained = True
+            self.quantized = None
             self.forget()
 
     def __getstate__(self) -> Dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 import numpy
 from spacy.language import Language
-from spacy.pipeline.trainable_pipe import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
 from spacy.util import minibatch
@@ -19,6 +18,7 @@ from .assertion_gold import MISSING, GoldSpan, gold_spans, targets
 from .assertion_model import as_ragged
 from .assertion_scorer import assertion_score
 from .calibration import Calibration, calibrate, softmax, threshold_for_precision
+from .head import Head
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def find_assertion(span: Span) -> Optional[Assertions]:
     return None
 
 
-class ClinicalAssertion(TrainablePipe):
+class ClinicalAssertion(Head):
     """Classifies given spans on independent axes, each with labels of which one holds. Writes `doc.spans[assertions_key]`, the spans in
     their order, with `attrs["assertion"]` parallel to them: for each axis → [label, probability].
 

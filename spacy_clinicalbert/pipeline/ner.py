@@ -8,7 +8,6 @@ import numpy
 from numpy import ndarray
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
 from spacy.util import minibatch
@@ -19,7 +18,8 @@ from thinc.types import Floats2d
 from ..corpora.docs import install_extensions
 from .calibration import Calibration
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping
-from .gold import Targets, make_targets, read_gold
+from .gold import Targets, annotated_labels, make_targets, read_gold
+from .head import Head
 from .modes import MODES, Mode
 from .ner_calibration import calibrate_ner, join
 from .ner_scorer import score_ner
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     in_ents: ndarray
 
 
-class ClinicalNer(TrainablePipe):
+class ClinicalNer(Head):
     """Finds entities, overlapping and nested ones of different labels too, and says how probable they are.
 
     Everything found stands in a span group, in the order of the text, with the probabilities in its `attrs["scores"]`. `doc.ents`
@@ -144,7 +144,7 @@ class ClinicalNer(TrainablePipe):
 
         get_examples (Callable[[], Iterable[Example]]): Gives the training data.
         nlp (Optional[Language]): The pipeline.
-        labels (Optional[List[str]]): The labels; without them, those of the data.
+        labels (Optional[List[str]]): The labels; without them, those of the data that it is annotated for.
         """
         for label in labels or ():
             self.add_label(label)
@@ -152,8 +152,10 @@ class ClinicalNer(TrainablePipe):
         for example in get_examples():
             gold = read_gold(example.reference, self.cfg["gold_key"])
             if labels is None and gold is not None:
+                stated = annotated_labels(example.reference, self.name)
                 for span in [*gold.spans, *gold.scattered]:
-                    self.add_label(span.label_)
+                    if stated is None or span.label_ in stated:
+                        self.add_label(span.label_)
             if len(sample) < 10:
                 sample.append(example)
         self._require_labels()

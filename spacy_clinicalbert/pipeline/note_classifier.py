@@ -6,7 +6,6 @@ import numpy
 from numpy import ndarray
 from spacy.errors import Errors
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example, validate_examples
 from spacy.vocab import Vocab
@@ -16,6 +15,7 @@ from ..corpora.docs import install_extensions
 from .aggregators import Windows
 from .calibration import Calibration, calibrate, softmax
 from .gold import annotated_labels
+from .head import Head
 from .note_classifier_model import WindowScores
 from .note_scorer import score_notes
 
@@ -36,7 +36,7 @@ class Categories(NamedTuple):
     windows: ndarray
 
 
-class ClinicalNoteClassifier(TrainablePipe):
+class ClinicalNoteClassifier(Head):
     """Classifies notes, or all notes of an admission in one Doc, by their windows. `doc.cats` has the note's probabilities, `doc.spans[spans_key]` the
     windows with their own in `attrs["cats"]`, so that a reader sees which part of the note spoke. A Doc without wordpieces has no window, and
     0 for all labels.

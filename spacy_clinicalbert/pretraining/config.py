@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from spacy.util import load_config
 from thinc.api import Config
 
+from ..settings import changed_settings
 from .schedule import rate_at
 
 
@@ -165,7 +166,13 @@ class Pretraining(_Section):
 
 
 # What may differ when a run is resumed: it changes neither batches nor weights.
-FREE = ("pretraining.checkpoint_minutes", "pretraining.log_steps", "pretraining.tensorboard", "validation.patience")
+FREE = (
+    "paths",
+    "pretraining.checkpoint_minutes",
+    "pretraining.log_steps",
+    "pretraining.tensorboard",
+    "validation.patience",
+)
 # And these, where the steps that are done would not have been others.
 _PLAN = ("pretraining.max_steps", "optimizer.decay_steps", "stages.")
 
@@ -190,7 +197,7 @@ def check_config(config: Dict[str, Any], where: str) -> Pretraining:
     raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
 
 
-def changed_settings(old: Pretraining, new: Pretraining, n_done: int = 0) -> List[str]:
+def changes_of_run(old: Pretraining, new: Pretraining, n_done: int = 0) -> List[str]:
     """The settings, as dotted names, by which a run would not be the one that it resumes.
 
     old (Pretraining): As the run was begun.
@@ -198,9 +205,7 @@ def changed_settings(old: Pretraining, new: Pretraining, n_done: int = 0) -> Lis
     n_done (int): Steps that are done: length and stages of the run may change if these would have been the same.
     RETURNS (List[str]): Empty where it is the same run.
     """
-    before, after = _flat(old.model_dump()), _flat(new.model_dump())
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    names = [name for name in names if name not in FREE and not name.startswith("paths.")]
+    names = changed_settings(old.to_config(), new.to_config(), FREE)
     if all(name.startswith(_PLAN) for name in names) and _plan(old, n_done) == _plan(new, n_done):
         return []
     return names
@@ -218,12 +223,3 @@ def _plan(config: Pretraining, n_done: int) -> List[Any]:
         rate = rate_at(step, config.optimizer, config.pretraining.max_steps)
         plan.append((number, name, stage.length, stage.batch_size, rate))
     return plan or ["nothing done"]
-
-
-def _flat(section: Dict[str, Any], prefix: str = "") -> Dict[str, Any]:
-    flat: Dict[str, Any] = {}
-    for name, value in section.items():
-        flat.update(
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
-        )
-    return flat

@@ -1,14 +1,14 @@
-"""What a run writes: checkpoints to go on from, and the encoder for use. Each folder is written beside its place and then moved
-there, so that a kill leaves a whole one."""
+"""What a run writes: checkpoints to go on from, and the encoder for use."""
 
 import copy
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 import torch
+
+from ..folders import keep_latest, step_folder, whole_folder
 
 _KEEP = 2
 
@@ -41,21 +41,13 @@ class Progress:
     stopped: bool = False
 
 
-def checkpoints(output: Path) -> List[Path]:
-    """The checkpoints of a run, the latest last."""
-    return sorted(path for path in (output / "checkpoints").glob("step-*") if not path.suffix)
-
-
 def save_checkpoint(output: Path, network: Any, optimizer: Any, progress: Progress) -> None:
     """Write weights, the optimiser's state and counters, and keep the last two checkpoints. (Random numbers follow from seed and
     step, and have no state.)"""
-    folder = output / "checkpoints" / f"step-{progress.step:08d}"
-    part = _begin(folder)
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, part / "state.pt")
-    (part / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf8")
-    _finish(part, folder)
-    for old in checkpoints(output)[:-_KEEP]:
-        shutil.rmtree(old)
+    with whole_folder(step_folder(output, progress.step)) as part:
+        torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict()}, part / "state.pt")
+        (part / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf8")
+    keep_latest(output, _KEEP)
 
 
 def load_checkpoint(folder: Path, network: Any, optimizer: Any) -> Progress:
@@ -93,30 +85,11 @@ def save_model(folder: Path, network: Any, tokenizer: Any, rates: Dict[str, Any]
     precision (str): "float32" or "float16", of the weights written.
     card (str): The model card.
     """
-    part = _begin(folder)
     dtype = torch.float16 if precision == "float16" else torch.float32
     saved = copy.deepcopy(network).to(dtype=dtype, device="cpu")
     for name, rate in rates.items():
         setattr(saved.config, name, rate)
-    saved.save_pretrained(part, safe_serialization=True)
-    tokenizer.save_pretrained(part)
-    (part / "README.md").write_text(card, encoding="utf8")
-    _finish(part, folder)
-
-
-def _begin(folder: Path) -> Path:
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    return part
-
-
-def _finish(part: Path, folder: Path) -> None:
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-        part.rename(folder)
-        shutil.rmtree(old)
-    else:
-        part.rename(folder)
+    with whole_folder(folder) as part:
+        saved.save_pretrained(part, safe_serialization=True)
+        tokenizer.save_pretrained(part)
+        (part / "README.md").write_text(card, encoding="utf8")

@@ -12,15 +12,16 @@ import torch
 
 from ..encoder.checkpoints import usable_positions
 from ..encoder.engines import autocast
+from ..folders import step_folders
 from .batches import Batches, held_out_batches, make_collator, split_batch
 from .blocks import Frame
 from .card import write_card
-from .config import FREE, Pretraining, changed_settings, read_config
+from .config import FREE, Pretraining, changes_of_run, read_config
 from .log import RunLog
 from .masking import IGNORED
 from .model import MaskedLM, load_network
 from .prepare import Prepared, prepare
-from .saving import Progress, checkpoints, load_checkpoint, read_progress, save_checkpoint, save_model
+from .saving import Progress, load_checkpoint, read_progress, save_checkpoint, save_model
 from .schedule import make_optimizer, rate_at
 from .validate import validate
 from .vocabulary import piece_characters
@@ -69,10 +70,10 @@ def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
         if before.exists():
             raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
         return
-    if not before.is_file() or not checkpoints(output):
+    if not before.is_file() or not step_folders(output):
         raise ValueError(f"'{output}' has no checkpoint to resume from.")
-    n_done = read_progress(checkpoints(output)[-1]).step
-    changed = changed_settings(read_config(before), config, n_done)
+    n_done = read_progress(step_folders(output)[-1]).step
+    changed = changes_of_run(read_config(before), config, n_done)
     if changed:
         raise ValueError(
             f"The run in '{output}' was begun with other settings: {', '.join(changed)}. Resume with its own config.cfg; only "
@@ -108,7 +109,7 @@ class Run:
         found = {name: tokens.meta for name, tokens in prepared.sources.items()}
         self.progress = Progress(sources=found)
         if resume:
-            self.progress = load_checkpoint(checkpoints(output)[-1], self.network, optimizer)
+            self.progress = load_checkpoint(step_folders(output)[-1], self.network, optimizer)
             if self.progress.sources != found:
                 raise ValueError("The text is not that with which the run was begun. Put it back, or begin a new run.")
         embeddings, decoder = self.network.get_input_embeddings(), self.network.get_output_embeddings()

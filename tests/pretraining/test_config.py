@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_clinicalbert.pretraining.config import changed_settings, read_config
+from spacy_clinicalbert.pretraining.config import changes_of_run, read_config
 from spacy_clinicalbert.pretraining.schedule import rate_at
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -46,7 +46,7 @@ def test_stages_end_by_their_shares(make_run):
 
 def test_changed_settings_leave_out_what_may_change(make_run):
     other = make_run(optimizer={"learn_rate": 2e-3}, pretraining={"log_steps": 9, "checkpoint_minutes": 1})
-    assert changed_settings(make_run(), other) == ["optimizer.learn_rate"]
+    assert changes_of_run(make_run(), other) == ["optimizer.learn_rate"]
 
 
 def test_length_of_a_constant_run_may_change_before_it_falls(make_run):
@@ -57,11 +57,11 @@ def test_length_of_a_constant_run_may_change_before_it_falls(make_run):
         return make_run(pretraining={"max_steps": max_steps}, optimizer=optimizer, stages=stages)
 
     old = make(100)
-    assert changed_settings(old, make(60), 50) == []
-    assert changed_settings(old, make(60, decay_steps=20, share=0.9), 40) == []
-    assert changed_settings(old, make(55), 50) == ["pretraining.max_steps"]  # whose rate had begun to fall at 45
-    assert "stages.short.share" in changed_settings(old, make(100, share=0.4), 50)
-    assert changed_settings(old, make(40, decay_steps=0), 50) == ["pretraining.max_steps", "optimizer.decay_steps"]
+    assert changes_of_run(old, make(60), 50) == []
+    assert changes_of_run(old, make(60, decay_steps=20, share=0.9), 40) == []
+    assert changes_of_run(old, make(55), 50) == ["pretraining.max_steps"]  # whose rate had begun to fall at 45
+    assert "stages.short.share" in changes_of_run(old, make(100, share=0.4), 50)
+    assert changes_of_run(old, make(40, decay_steps=0), 50) == ["pretraining.max_steps", "optimizer.decay_steps"]
 
 
 def test_constant_rate_falls_over_the_last_steps(make_run):

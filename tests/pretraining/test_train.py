@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+from spacy_clinicalbert.folders import step_folders
 from spacy_clinicalbert.pretraining.config import read_config
 from spacy_clinicalbert.pretraining.prepare import prepare
-from spacy_clinicalbert.pretraining.saving import checkpoints
 from spacy_clinicalbert.pretraining.train import pretrain
 from tests.conftest import encoder_config
 from tests.pretraining.conftest import ROOT
@@ -91,7 +91,7 @@ def test_run_learns_and_writes_what_others_open(mode, make_run, tmp_path, toy):
         assert nlp("The Patient denies pain.")._.trf_data.model_output.last_hidden_state.shape == (1, 5, 32)
         card = (folder / "README.md").read_text(encoding="utf8")
         assert "| notes | not stated | 20 |" in card and "of 60 steps" in card and str(tmp_path) not in card
-    assert checkpoints(output)[-1].name == "step-00000060"
+    assert step_folders(output)[-1].name == "step-00000060"
 
 
 def test_same_seed_gives_the_same_weights_and_another_gives_others(make_run, tmp_path):
@@ -116,12 +116,14 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
     config = make_run(pretraining={"max_steps": 80, "checkpoint_minutes": 0}, validation={"steps": 20})
     pretrain(config, tmp_path / "whole")
     process = run_command(config, tmp_path / "killed")
-    while process.poll() is None and not any(path.name >= "step-00000010" for path in checkpoints(tmp_path / "killed")):
+    while process.poll() is None and not any(
+        path.name >= "step-00000010" for path in step_folders(tmp_path / "killed")
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     said, _ = process.communicate()
     assert process.returncode == -signal.SIGKILL, said
-    left = checkpoints(tmp_path / "killed")
+    left = step_folders(tmp_path / "killed")
     assert 1 <= len(left) <= 3 and left[-1].name < "step-00000080"
     pretrain(config, tmp_path / "killed", resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
@@ -186,7 +188,7 @@ def test_training_stops_early(make_run, tmp_path):
         pretraining={"max_steps": 50}, optimizer={"learn_rate": 1e-12}, validation={"patience": 2, "steps": 3}
     )
     pretrain(config, tmp_path / "run")
-    assert checkpoints(tmp_path / "run")[-1].name < "step-00000050"
+    assert step_folders(tmp_path / "run")[-1].name < "step-00000050"
     assert rows(tmp_path / "run", "dev")[-1]["step"] < 50
 
 
@@ -226,7 +228,7 @@ def test_folder_in_use_and_run_that_differs_are_errors(make_run, tmp_path):
 def test_damaged_checkpoint_is_an_error_that_names_it(make_run, tmp_path):
     config = make_run(pretraining={"max_steps": 2})
     pretrain(config, tmp_path / "run")
-    state = checkpoints(tmp_path / "run")[-1] / "state.pt"
+    state = step_folders(tmp_path / "run")[-1] / "state.pt"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(ValueError, match="step-00000002.* cannot be read"):
         pretrain(config, tmp_path / "run", resume=True)

@@ -1,0 +1,54 @@
+"""The corpora of configs/joint.cfg → .spacy, without what is held out of any benchmark, and copies of it."""
+
+from pathlib import Path
+from typing import Iterable
+
+import typer
+from spacy.language import Language
+from spacy.tokens import DocBin
+
+from spacy_clinicalbert.corpora.docs import Record, Report, to_docs
+from spacy_clinicalbert.corpora.public import held_out_records, public_corpora, training_records
+from spacy_clinicalbert.tokenizer import blank_clinical
+
+CORPORA = ("maccrobat2020", "bc5cdr", "ncbi_disease", "negex", "mtsamples")
+
+# Locals hold notes, and an error must not show them.
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@app.command()
+def main(
+    corpora: Path = typer.Argument(..., exists=True, file_okay=False, help="Has a folder for each public corpus"),
+    target: Path = typer.Argument(..., help="Gets NAME/train.spacy, dev.spacy and test.spacy for each"),
+) -> None:
+    """Convert the corpora in CORPORA into TARGET."""
+    missing = sorted(set(CORPORA) - set(public_corpora(corpora)))
+    if missing:
+        raise typer.BadParameter(f"'{corpora}' has no {', '.join(missing)}; docs/data.md says where they are")
+    nlp = blank_clinical()
+    for name in CORPORA:
+        write(target / name / "train.spacy", (record for _, record in training_records(corpora, name)), name, nlp)
+        for split in ("dev", "test"):
+            write(target / name / f"{split}.spacy", held_out_records(corpora, name, split), name, nlp)
+
+
+def write(path: Path, records: Iterable[Record], corpus: str, nlp: Language) -> None:
+    report, docs = Report(), DocBin(store_user_data=True)
+    for doc in to_docs((as_trained(record, corpus) for record in records), nlp, report):
+        docs.add(doc)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    docs.to_disk(path)
+    print(f"{path}: {report}")
+
+
+def as_trained(record: Record, corpus: str) -> Record:
+    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR."""
+    if corpus == "ncbi_disease":
+        entities = [[start, end, "Disease", *rest] for start, end, _, *rest in record["entities"]]
+        return {**record, "entities": entities}
+    return record
+
+
+if __name__ == "__main__":
+    app()
