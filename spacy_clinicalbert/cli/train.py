@@ -1,5 +1,6 @@
 """`python -m spacy clinicalbert train`."""
 
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -26,6 +27,7 @@ def train(
     from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
     from spacy.util import load_config
 
+    from ..training.checkpoint import RunError
     from ..training.loop import train as run
 
     overrides = parse_config_overrides(ctx.args)
@@ -34,8 +36,16 @@ def train(
     try:
         with show_validation_error(config):
             loaded = load_config(config, overrides=overrides, interpolate=False)
-            stopped_by = run(loaded, output, resume=resume, checkpoint_minutes=checkpoint_minutes, use_gpu=gpu_id)
-    except ValueError as err:
+            stopped_by = run(
+                loaded,
+                output,
+                resume=resume,
+                checkpoint_minutes=checkpoint_minutes,
+                use_gpu=gpu_id,
+                stdout=sys.stdout,
+                stderr=sys.stderr,
+            )
+    except RunError as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     if stopped_by is not None:

@@ -67,14 +67,15 @@ class MixedCorpora:
         number, self._round = self._round, self._round + 1
         yield from mix(self._held, self.weights, f"{self.seed}-{number}")
 
-    def whole(self, nlp: Language) -> Iterator[Example]:
+    def whole(self, nlp: Language, names: Optional[Iterable[str]] = None) -> Iterator[Example]:
         """Read each corpus once, one behind the other.
 
         nlp (Language): The pipeline.
+        names (Optional[Iterable[str]]): Of these corpora; None is of all.
         YIELDS (Example): As when called.
         """
         annotated = Annotated(nlp, self.annotated)
-        for name in self.corpora:
+        for name in self.corpora if names is None else names:
             yield from self._read(nlp, name, annotated)
 
     def _load(self, nlp: Language) -> Dict[str, List[Example]]:

@@ -27,6 +27,10 @@ WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 FREE = ("paths", "training.max_steps", "training.max_epochs", "training.patience", "training.logger")
 
 
+class RunError(ValueError):
+    """A run that cannot begin or go on, for a reason that its user can mend."""
+
+
 @dataclass
 class Evaluation:
     """One evaluation: what was measured, and the losses since the one before.
@@ -85,7 +89,7 @@ class Checkpoint:
     """A checkpoint that was saved.
 
     folder (Path): Its folder.
-    RAISES (ValueError): It cannot be read.
+    RAISES (RunError): It cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,13 +101,13 @@ class Checkpoint:
             self.random = srsly.read_msgpack(folder / RANDOM)
             self.config = load_config(folder / CONFIG, interpolate=False)
         except (OSError, KeyError, TypeError, ValueError) as err:
-            raise ValueError(self._damage(err)) from None
+            raise RunError(self._damage(err)) from None
 
     def check_config(self, config: Config) -> None:
-        """RAISES (ValueError): Names the settings by which a run would not be the one that it resumes."""
+        """RAISES (RunError): Names the settings by which a run would not be the one that it resumes."""
         changed = changed_settings(self.config, config, FREE)
         if changed:
-            raise ValueError(
+            raise RunError(
                 f"The run was begun with other settings: {', '.join(changed)}. Go on with those of '{self.folder / CONFIG}'; only "
                 f"{', '.join(FREE)} may change."
             )
@@ -113,13 +117,13 @@ class Checkpoint:
 
         nlp (Language): The pipeline, initialised with the same config and data.
         optimizer (ResumableOptimizer): Its optimiser, no further than the saved one.
-        RAISES (ValueError): The pipeline has other weights, or a file is damaged.
+        RAISES (RunError): The pipeline has other weights, or a file is damaged.
         """
         try:
             NodePaths(nlp).set_weights(load_file(self.folder / WEIGHTS))
             optimizer.from_disk(self.folder / OPTIMIZER, nlp)
         except (OSError, KeyError, RuntimeError, SafetensorError, ValueError) as err:
-            raise ValueError(self._damage(err)) from None
+            raise RunError(self._damage(err)) from None
         set_random_state(self.random["now"])
 
     def _damage(self, err: Exception) -> str:

@@ -26,7 +26,7 @@ from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import Printer
 
 from ..folders import step_folders, whole_folder
-from .checkpoint import Checkpoint, Evaluation, Progress, save_checkpoint
+from .checkpoint import Checkpoint, Evaluation, Progress, RunError, save_checkpoint
 from .optimizer import ResumableOptimizer
 from .replay import DataOrder, Replay
 
@@ -52,11 +52,11 @@ def train(
     stdout (IO): Gets the log.
     stderr (IO): Gets the logger's progress bar.
     RETURNS (Optional[int]): The signal that stopped the run; None where it came to its end.
-    RAISES (ValueError): The output holds a run already, or the checkpoint is of another config or other data.
+    RAISES (RunError): The output holds a run already, or the checkpoint is of another config or other data.
     """
     found = step_folders(output)
     if found and not resume:
-        raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
+        raise RunError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
     checkpoint = Checkpoint(found[-1]) if found else None
     if checkpoint is not None:
         checkpoint.check_config(config)
@@ -85,7 +85,7 @@ class Run:
         )
         self.optimizer = self.settings["optimizer"]
         if not isinstance(self.optimizer, ResumableOptimizer):
-            raise ValueError(
+            raise RunError(
                 'The state of this optimiser cannot be saved. Set @optimizers = "spacy-clinicalbert.Adam.v1" in [training.optimizer]; '
                 "its settings are those of Adam.v1."
             )
@@ -173,7 +173,7 @@ class Run:
             saved = self.checkpoint.progress
             if info["step"] == saved.step:
                 if self.order.digest != saved.digest:
-                    raise ValueError(
+                    raise RunError(
                         f"The training data or their order are not those of the checkpoint '{self.checkpoint.folder}'. Put them back, or "
                         "begin a new run in another folder. (A corpus that draws random numbers while it is read cannot be resumed.)"
                     )
@@ -191,7 +191,7 @@ class Run:
 
     def _never_reached(self) -> None:
         assert self.checkpoint is not None
-        raise ValueError(
+        raise RunError(
             f"The checkpoint '{self.checkpoint.folder}' is of step {self.checkpoint.progress.step}, and training now ends at step "
             f"{self.progress.step}. Raise max_steps, max_epochs or patience again."
         )

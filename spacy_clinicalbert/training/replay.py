@@ -10,7 +10,7 @@ from spacy.errors import Errors
 from spacy.language import Language
 from spacy.training import Example
 
-from .checkpoint import Checkpoint, Progress, as_random_state
+from .checkpoint import Checkpoint, Progress, RunError, as_random_state
 
 Batch = List[Example]
 
@@ -52,7 +52,7 @@ class Replay:
         if self.live:
             return self.nlp.evaluate(examples)
         if not self.evaluations:
-            raise ValueError("The checkpoint lacks an evaluation: it is damaged. Begin a new run in another folder.")
+            raise RunError("The checkpoint lacks an evaluation: it is damaged. Begin a new run in another folder.")
         return self.evaluations[0].scores
 
     def fill(self, info: Dict[str, Any], is_evaluation: bool) -> None:

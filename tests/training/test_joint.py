@@ -1,5 +1,6 @@
 """Several corpora, each annotated for some components, train configs/joint.cfg's pipeline together."""
 
+import importlib.util
 import json
 
 import numpy
@@ -11,12 +12,14 @@ from spacy.training.initialize import init_nlp
 from spacy.training.loop import create_train_batches, train
 from spacy.util import registry, resolve_dot_names
 from thinc.api import Adam
+from typer.testing import CliRunner
 
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.missing import may_learn
 from spacy_clinicalbert.encoder.listener import ClinicalBertListener
 from spacy_clinicalbert.training.labels import find_labels, write_labels
 from tests.conftest import encoder_weights
+from tests.training.conftest import ROOT
 
 HEADS = {
     "clinical_ner": ("maccrobat2020",),
@@ -29,8 +32,7 @@ HEADS = {
 def corpus_of(nlp, name):
     """The examples of one corpus, as the mix gives them."""
     (reader,) = resolve_dot_names(nlp.config.interpolate(), ["corpora.dev"])
-    reader.corpora = {name: reader.corpora[name]}
-    return list(reader(nlp))
+    return list(reader.whole(nlp, [name]))
 
 
 def listener_gradients(nlp, name, examples):
@@ -189,3 +191,16 @@ def test_plain_spacy_train_learns_every_head(joint_config, tmp_path):
     assert len(rows) == 3 and float(rows[-1][-1]) == pytest.approx(sum(scores[part] for part in parts) / 4, abs=0.01)
     doc = spacy.load(folder)("Aspirin given for chest pain.")
     assert doc.spans["entities"] and doc.spans["chemicals_diseases"] and doc.spans["assertions"] and doc.cats
+    config = tmp_path / "config.cfg"
+    joint_config(**settings).to_disk(config, interpolate=False)
+    spec = importlib.util.spec_from_file_location("evaluate", ROOT / "scripts" / "evaluate.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    arguments = [str(folder), str(config), str(tmp_path / "scores.json"), "--training.max_steps", "1"]
+    said = CliRunner().invoke(script.app, arguments, catch_exceptions=False).output
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert {head: tuple(name for name in found if head in found[name]) for head in HEADS} == {
+        head: tuple(name for name in found if name in HEADS[head]) for head in HEADS
+    }
+    assert found["mtsamples"]["note_type"]["cats_score"] == pytest.approx(scores["cats_score"])
+    assert f"mtsamples, note_type: cats_score {scores['cats_score']:.4f}" in said

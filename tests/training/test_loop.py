@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -16,23 +17,16 @@ from spacy.tokens import DocBin
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as spacy_train
 from spacy.util import load_config
+from typer.testing import CliRunner
 
+from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.folders import step_folders
+from spacy_clinicalbert.training import loop
 from spacy_clinicalbert.training.loop import train
 from spacy_clinicalbert.training.paths import NodePaths
 from tests.conftest import make_examples, make_nlp
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def stop_at(step: int):
-    """A callback that sends this process SIGTERM in the midst of a step."""
-
-    def send(nlp, state):
-        if state["step"] == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return send
 
 
 @pytest.fixture
@@ -95,30 +89,30 @@ def table(said):
 
 
 @pytest.fixture
-def stopping(monkeypatch):
-    """Makes a run stop in a step, by a signal."""
+def stop_in(monkeypatch):
+    """Lets this process get SIGTERM in the midst of a step."""
 
-    def stop(config, output, step, **settings):
-        from spacy_clinicalbert.training import loop
-
+    @contextmanager
+    def stop_in(step):
         steps = loop.train_while_improving
 
         def interrupted(*args, before_update, **rest):
             def send(nlp, state):
                 if before_update is not None:
                     before_update(nlp, state)
-                stop_at(step)(nlp, state)
+                if state["step"] == step:
+                    os.kill(os.getpid(), signal.SIGTERM)
 
             return steps(*args, before_update=send, **rest)
 
         with monkeypatch.context() as patch:
             patch.setattr(loop, "train_while_improving", interrupted)
-            return run(config, output, **settings)
+            yield
 
-    return stop
+    return stop_in
 
 
-def test_unbroken_run_is_spacys_and_a_stopped_one_goes_on_to_the_same(make_config, tmp_path, stopping):
+def test_unbroken_run_is_spacys_and_a_stopped_one_goes_on_to_the_same(make_config, tmp_path, stop_in):
     nlp, said = init_nlp(make_config()), StringIO()
     (tmp_path / "spacy").mkdir()
     spacy_train(nlp, tmp_path / "spacy", stdout=said, stderr=said)
@@ -128,7 +122,8 @@ def test_unbroken_run_is_spacys_and_a_stopped_one_goes_on_to_the_same(make_confi
     # Stopped twice: behind a step that is evaluated, and behind one that is not.
     output = tmp_path / "stopped"
     for step in (3, 7):
-        stopped_by, said_now = stopping(make_config(), output, step, resume=True)
+        with stop_in(step):
+            stopped_by, said_now = run(make_config(), output, resume=True)
         assert stopped_by == signal.SIGTERM and f"Stopped behind step {step}. Go on with --resume" in said_now
         assert [path.name for path in step_folders(output)] == [f"step-{step:08d}"]
         assert (output / "model-last").is_dir()
@@ -179,7 +174,7 @@ def test_more_steps_go_on_behind_a_finished_run(joint_config, tmp_path):
     check_same_runs(tmp_path / "whole", tmp_path / "run")
 
 
-def test_frozen_encoder_resumes(joint_config, toy, tmp_path, stopping):
+def test_frozen_encoder_resumes(joint_config, toy, tmp_path, stop_in):
     make_nlp(toy, ()).to_disk(tmp_path / "pretrained")
 
     def make():
@@ -190,7 +185,8 @@ def test_frozen_encoder_resumes(joint_config, toy, tmp_path, stopping):
         return config
 
     run(make(), tmp_path / "whole")
-    stopping(make(), tmp_path / "run", 1)
+    with stop_in(1):
+        assert run(make(), tmp_path / "run")[0] == signal.SIGTERM
     run(make(), tmp_path / "run", resume=True)
     check_same_runs(tmp_path / "whole", tmp_path / "run")
 
@@ -229,3 +225,18 @@ def moved(config, output):
     """The same run, with its corpus exchanged behind its back."""
     config.to_disk(step_folders(output)[-1] / "config.cfg", interpolate=False)
     return config
+
+
+def test_commands_say_how_they_ended(joint_config, tmp_path, stop_in):
+    config, output = tmp_path / "config.cfg", tmp_path / "run"
+    joint_config(**{"training.max_steps": 2}).to_disk(config, interpolate=False)
+    found = CliRunner().invoke(app, ["labels", str(config), str(tmp_path / "labels"), "--paths.labels", "none"])
+    assert found.exit_code == 0 and f"note_type: {tmp_path}" in found.output and (tmp_path / "labels").is_dir()
+    command = ["train", str(config), "--output", str(output)]
+    with stop_in(1):
+        found = CliRunner().invoke(app, command)
+    assert found.exit_code == 128 + signal.SIGTERM and "Stopped behind step 1" in found.output
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 1 and "holds a run already" in found.output
+    found = CliRunner().invoke(app, [*command, "--resume"])
+    assert found.exit_code == 0 and "Saved pipeline" in found.output

@@ -95,3 +95,16 @@ def test_layers_that_are_gone_are_left_out(toy, tmp_path):
     loaded = adam(0.01).from_disk(tmp_path / "state", nlp)
     gone = set(optimizer.nr_update) - set(loaded.nr_update)
     assert {name for _, name in gone} == {"W", "b"} and NodePaths(nlp).path(gone.pop()) is None
+
+
+def test_weights_of_spacys_transformer_are_held_too(toy):
+    nlp, other = (make_nlp(toy, ("ner",), factory="transformer") for _ in range(2))
+    optimizer = adam(0.01)
+    for _ in range(2):
+        step(nlp, optimizer)
+    text = "Aspirin given for chest pain."
+    vectors = [each(text)._.trf_data.model_output.last_hidden_state for each in (nlp, other)]
+    assert not numpy.allclose(*vectors)
+    NodePaths(other).set_weights(weights(nlp))
+    assert numpy.array_equal(vectors[0], other(text)._.trf_data.model_output.last_hidden_state)
+    assert {NodePaths(nlp).path(key) is None for key in optimizer.nr_update} == {False}
