@@ -166,9 +166,9 @@ def test_table_has_each_title_once_and_normalised():
 
 def test_find_heads_takes_linear_time(titles):
     def seconds(text):
-        start = time.perf_counter()
+        start = time.process_time()  # other processes do not count
         find_heads(text, titles)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     text = "A sentence (with this. Plan: and " * 2000
     assert seconds(text * 8) < 40 * max(seconds(text), 0.01)
