@@ -133,7 +133,6 @@ class OpenVinoEngine:
         return [array.numpy() for array in inputs]
 
     def _compile(self) -> None:
-        openvino = import_openvino()
         # The parent's requests are kept: to take them down, its threads would have to be there.
         self._of_parents.append(self._requests)
         n_threads = torch.get_num_threads()
@@ -142,9 +141,17 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": n_threads,
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "float32" or not has_bfloat16() else "bf16",
         }
-        compiled = openvino.Core().compile_model(self.model, "CPU", options)
+        compiled = _core(os.getpid()).compile_model(self.model, "CPU", options)
         self._requests = [compiled.create_infer_request() for _ in range(n_threads)]
         self._process = os.getpid()
+
+
+@lru_cache(maxsize=None)
+def _core(process: int) -> Any:
+    """The one core of a process, never taken down: each brings a CPU plugin that gives the thread a stack for signals, and puts back the
+    one before it when it goes. Where two go in another order than the opposite of that in which they came, what is put back is freed
+    memory, and the next SIGINT or SIGTERM that Python handles is a segmentation fault (seen with OpenVINO 2026.4, Linux)."""
+    return import_openvino().Core()
 
 
 def _result(request: Any) -> torch.Tensor:
