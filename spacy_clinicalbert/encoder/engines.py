@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections import deque
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Deque, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
@@ -146,7 +146,7 @@ class OpenVinoEngine:
         self._process = os.getpid()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _core(process: int) -> Any:
     """The one core of a process, never taken down: each brings a CPU plugin that gives the thread a stack for signals, and puts back the
     one before it when it goes. Where two go in another order than the opposite of that in which they came, what is put back is freed
