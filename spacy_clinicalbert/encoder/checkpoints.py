@@ -1,9 +1,10 @@
-"""Where an encoder's weights and tokenizer come from: a preset, a hub id or a folder; and where they go."""
+"""Where an encoder's weights and tokenizer come from: the package, a preset, a hub id or a folder; and where they go."""
 
 import json
 import logging
 import tempfile
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from thinc.api import get_torch_default_device
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from .presets import PRESETS, Preset
+from .presets import EMBEDDED, PRESETS, Preset
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a checkpoint's network and tokenizer.
 
-    name (str): A folder as the hub has it, a preset's short name, or a hub id; a folder of that name wins.
+    name (str): "mini", the encoder that comes with the package; a folder as the hub has it, a preset's short name, or a hub id; a folder of
+        that name wins.
     revision (Optional[str]): Branch, tag or commit on the hub.
     local_files_only (bool): Use the hub's local cache only.
     lowercase (Optional[bool]): Whether the tokenizer lower-cases. None takes what the preset says, else the
@@ -214,10 +216,21 @@ def resolve_name(
         return str(Path(name)), None, {"local_files_only": True}
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ValueError(f"There is no folder '{name}' to load a checkpoint from.")
+    if name in EMBEDDED:
+        return _embedded_folder(name), None, {"local_files_only": True}
     by_hub_id = {preset.hub_id: preset for preset in PRESETS.values()}
     preset = PRESETS.get(name) or by_hub_id.get(name)
     options = {"revision": revision or "main", "local_files_only": local_files_only}
     return (preset.hub_id if preset else name), preset, options
+
+
+def _embedded_folder(name: str) -> str:
+    folder = Path(str(files("spacy_clinicalbert.assets") / EMBEDDED[name]))
+    if not (folder / "model.safetensors").is_file():
+        raise ValueError(
+            f"The encoder '{name}' belongs to the package, and this installation lacks it in '{folder}'. Install spacy-clinicalbert again."
+        )
+    return str(folder)
 
 
 def _open_tokenizer(source: str, options: Dict[str, Any]) -> Any:

@@ -51,3 +51,6 @@ PRESETS: Dict[str, Preset] = {
     "all-minilm-l6-v2": Preset("sentence-transformers/all-MiniLM-L6-v2", True, 512, "Apache-2.0", "arXiv 2002.10957"),
 }
 # fmt: on
+
+# Short name → the folder of spacy_clinicalbert.assets that holds the checkpoint, which comes with the package.
+EMBEDDED: Dict[str, str] = {"mini": "clinicalbert-mini"}
