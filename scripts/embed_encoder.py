@@ -1,6 +1,6 @@
 """Make of a pretrained encoder the one that comes with the package: float16, without heads, at most 36 MB.
 
-    python scripts/embed_encoder.py training/mini/model-last assets/clinicalbert-mini
+python scripts/embed_encoder.py training/mini/model-last assets/clinicalbert-mini
 """
 
 import shutil

@@ -8,7 +8,6 @@ import spacy
 
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
-from tests.conftest import write_bert
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,9 +19,8 @@ def python_blocks(page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=lambda page: page.name)
 def test_python_blocks_run_and_print_what_their_comments_say(page, tmp_path, monkeypatch, capsys):
-    """Block by block in one namespace, in a folder with a toy encoder where the page has the small one."""
+    """Block by block in one namespace."""
     monkeypatch.chdir(tmp_path)
-    write_bert(tmp_path / "encoders" / "all-minilm-l6-v2", hidden_size=384)
     namespace = {}
     spacy.util.fix_random_seed(0)
     for block in python_blocks(page):

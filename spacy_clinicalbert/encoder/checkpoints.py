@@ -3,16 +3,18 @@
 import json
 import logging
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 from safetensors import SafetensorError, safe_open
 from thinc.api import get_torch_default_device
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from .presets import EMBEDDED, PRESETS, Preset
 
@@ -81,17 +83,18 @@ def load_checkpoint(
         for key in ("attention_probs_dropout_prob", "attention_dropout"):
             if attention_dropout is not None and hasattr(config, key):
                 setattr(config, key, attention_dropout)
-        # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
-        network, info = AutoModel.from_pretrained(
-            source,
-            config=config,
-            # On CPUs torch's fused attention trains at 75 to 95 % of the speed (torch 2.13, benchmarks/RESULTS.md).
-            attn_implementation="eager" if get_torch_default_device().type == "cpu" else None,
-            output_loading_info=True,
-            weights_only=True,
-            trust_remote_code=False,
-            **options,
-        )
+        with without_warnings():
+            # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
+            network, info = AutoModel.from_pretrained(
+                source,
+                config=config,
+                # On CPUs torch's fused attention trains at 75 to 95 % of the speed (torch 2.13, benchmarks/RESULTS.md).
+                attn_implementation="eager" if get_torch_default_device().type == "cpu" else None,
+                output_loading_info=True,
+                weights_only=True,
+                trust_remote_code=False,
+                **options,
+            )
     except Exception as err:
         raise ValueError(_load_error(source, "weights", err)) from err
     missing = [key for key in info["missing_keys"] if "pooler" not in key and "position_ids" not in key]
@@ -112,6 +115,17 @@ def load_checkpoint(
         positions = preset.positions
     tokenizer.model_max_length = positions
     return Checkpoint(network.float().eval(), tokenizer, positions)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Let transformers load without its warnings of weights that are new or not used: whoever loads checks them, and not all matter."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
 
 
 def load_tokenizer(

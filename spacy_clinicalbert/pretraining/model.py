@@ -7,9 +7,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining
-from transformers.utils import logging as transformers_logging
 
-from ..encoder.checkpoints import resolve_name
+from ..encoder.checkpoints import resolve_name, without_warnings
 from ..encoder.dropout import replace_dropout
 from .config import Encoder
 from .masking import IGNORED
@@ -48,25 +47,22 @@ def load_network(
     set_dropout(config, encoder.dropout, encoder.attention_dropout)
     # On CPUs plain products for attention train faster than torch's fused ones (benchmarks/RESULTS.md).
     attention = None if torch.cuda.is_available() else "eager"
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # `_check` says what is missing
     try:
-        if encoder.name is None:
-            network = auto.from_config(config, attn_implementation=attention)
-        else:
-            network, info = auto.from_pretrained(
-                source,
-                config=config,
-                attn_implementation=attention,
-                weights_only=True,
-                output_loading_info=True,
-                **options,
-            )
-            _check(encoder.name, network, info)
+        with without_warnings():
+            if encoder.name is None:
+                network = auto.from_config(config, attn_implementation=attention)
+            else:
+                network, info = auto.from_pretrained(
+                    source,
+                    config=config,
+                    attn_implementation=attention,
+                    weights_only=True,
+                    output_loading_info=True,
+                    **options,
+                )
+                _check(encoder.name, network, info)
     except (OSError, ValueError) as error:
         raise ValueError(f"The encoder '{source or config.model_type}' cannot be pretrained: {error}") from None
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     if next_sentence and not hasattr(getattr(network, "cls", None), "seq_relationship"):
         raise ValueError(f"next_sentence = true wants a BERT; a {config.model_type} has no head for the next sentence.")
     if old is not None and old.get_vocab() != new.get_vocab():

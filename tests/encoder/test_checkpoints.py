@@ -7,12 +7,15 @@ import numpy
 import pytest
 import spacy
 import torch
+from safetensors import safe_open
 
+from spacy_clinicalbert.encoder import checkpoints
 from spacy_clinicalbert.encoder.checkpoints import (
     checkpoint_from_files,
     checkpoint_to_files,
     load_checkpoint,
     load_tokenizer,
+    resolve_name,
 )
 from spacy_clinicalbert.encoder.model import Encoder
 from spacy_clinicalbert.encoder.presets import PRESETS
@@ -158,3 +161,44 @@ def test_presets_are_whole():
         assert preset.positions in (512, 8192)
         assert preset.source.startswith(("arXiv ", "doi "))
     assert len({preset.hub_id for preset in PRESETS.values()}) == len(PRESETS)
+
+
+def test_mini_comes_with_the_package():
+    folder = Path(resolve_name("mini", None, False)[0])
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 36_000_000
+    with safe_open(folder / "model.safetensors", framework="pt") as weights:
+        names = list(weights.keys())
+        assert {str(weights.get_slice(name).get_dtype()) for name in names} == {"F16"}
+    assert not [name for name in names if "pooler" in name or name.startswith("cls.")]
+    checkpoint = load_checkpoint("mini")
+    assert (checkpoint.width, checkpoint.positions) == (384, 512)
+    assert len(checkpoint.tokenizer) == checkpoint.network.config.vocab_size <= 16_000
+    # A clinical vocabulary: what is one piece here is two or more with the base's.
+    for word in ("Hypertension", "cholecystectomy", "metoprolol"):
+        assert checkpoint.tokenizer.tokenize(word) == [word.lower()]
+
+
+def test_mini_knows_clinical_language():
+    """Its masked-language head is left out, so that its vectors must show it."""
+    checkpoint = load_checkpoint("mini")
+
+    def vector(words):
+        with torch.no_grad():
+            hidden = checkpoint.network(
+                **checkpoint.tokenizer(f"History of {words}.", return_tensors="pt")
+            ).last_hidden_state
+        return hidden[0, 3:-2].mean(0)
+
+    groups = [("hypertension", "diabetes"), ("metoprolol", "lisinopril"), ("cholecystectomy", "appendectomy")]
+    vectors = {word: vector(word) for group in groups for word in group}
+    for one, other in groups:
+        nearest = max(
+            (w for w in vectors if w != one), key=lambda w: torch.cosine_similarity(vectors[one], vectors[w], dim=0)
+        )
+        assert nearest == other
+
+
+def test_embedded_encoder_that_is_not_there_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match="this installation lacks it .* Install spacy-clinicalbert again"):
+        load_checkpoint("mini")
