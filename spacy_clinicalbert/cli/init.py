@@ -34,7 +34,7 @@ def init(
         raise typer.Exit(1) from err
     for line in said:
         typer.echo(line)
-    for what, counts in (("entities", found.labels), ("assertions", found.axes), ("categories", found.cats)):
+    for what, counts in (("entities", found.labels), ("assertions", found.assertions), ("categories", found.cats)):
         if counts:
             typer.echo(f"{what}: {', '.join(f'{label} {n}' for label, n in counts.most_common())}")
     typer.echo(f"pipeline: clinicalbert, {', '.join(found.heads)}")

@@ -121,21 +121,26 @@ class Found(NamedTuple):
     """What notes are annotated with.
 
     labels (Counter): Label of an entity → how many there are.
-    axes (Counter): Axis of assertion → how many entities have a label on it.
+    assertions (Counter): Axis of assertion and label on it, as "certainty absent" → how many entities have it.
     cats (Counter): Category → how many notes are in it.
     is_exclusive (bool): Whether each note that has categories is in exactly one of them.
     """
 
     labels: Counter
-    axes: Counter
+    assertions: Counter
     cats: Counter
     is_exclusive: bool
 
     @property
     def heads(self) -> List[str]:
         """The components that learn from it."""
-        found = {"clinical_ner": self.labels, "clinical_assertion": self.axes, "clinical_note_classifier": self.cats}
-        return [name for name, counts in found.items() if counts]
+        axes = Counter(name.split()[0] for name in self.assertions)
+        found = {
+            "clinical_ner": bool(self.labels),
+            "clinical_assertion": any(n > 1 for n in axes.values()),  # where all are the same there is nothing to learn
+            "clinical_note_classifier": bool(self.cats),
+        }
+        return [name for name, feeds in found.items() if feeds]
 
 
 def new_project(
@@ -190,19 +195,20 @@ def find_annotation(docs: Iterable[Doc]) -> Found:
     RAISES (ValueError): An attribute that assertions are read from has a value of which it is not known what it means.
     """
     labels: Counter = Counter()
-    axes: Counter = Counter()
+    assertions: Counter = Counter()
     cats: Counter = Counter()
     is_exclusive = True
     for doc in docs:
         if GOLD in doc.spans:
             labels.update(span.label_ for span in doc.spans[GOLD])
             for attributes in span_attributes(doc):
-                axes.update(read_labels(attributes, AXES, ATTRIBUTE_LABELS, f"note {doc._.note_id}"))
+                read = read_labels(attributes, AXES, ATTRIBUTE_LABELS, f"note {doc._.note_id}")
+                assertions.update(f"{axis} {label}" for axis, label in read.items())
         else:
             labels.update(ent.label_ for ent in doc.ents)
         cats.update({label: int(value > 0.5) for label, value in doc.cats.items()})
         is_exclusive &= not doc.cats or sum(value > 0.5 for value in doc.cats.values()) == 1
-    return Found(labels, axes, cats, is_exclusive)
+    return Found(labels, assertions, cats, is_exclusive)
 
 
 def make_config(nlp: Language, docs: List[Doc], found: Found, encoder: str, epochs: int) -> Config:
