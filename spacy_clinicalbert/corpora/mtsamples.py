@@ -91,7 +91,11 @@ def _check(names: List[str], where: str) -> None:
 
 
 def read_mtsamples(
-    path: FilePath, split: Optional[str] = None, kinds: Optional[List[str]] = None, summary: bool = False, strict: bool = False
+    path: FilePath,
+    split: Optional[str] = None,
+    kinds: Optional[List[str]] = None,
+    summary: bool = False,
+    strict: bool = False,
 ) -> Reader:
     """The registered reader `spacy-clinicalbert.mtsamples.v1`; see `mtsamples_records`."""
     return make_reader(lambda: mtsamples_records(path, split, kinds=kinds, summary=summary), strict)

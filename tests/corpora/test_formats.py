@@ -452,7 +452,12 @@ def test_dialogues_reads_both_corpora(tmp_path):
         [3, "CC", "Cough.", "A: B"],
     )
     (doc,), _ = read("dialogues", path)
-    assert (doc._.note_id, doc.text, doc._.reference_summary, doc._.meta) == ("test1-3", "A: B", "Cough.", {"section": "CC"})
+    assert (doc._.note_id, doc.text, doc._.reference_summary, doc._.meta) == (
+        "test1-3",
+        "A: B",
+        "Cough.",
+        {"section": "CC"},
+    )
     path = write_csv(
         tmp_path / "train.csv", ["dataset", "encounter_id", "dialogue", "note"], ["v", "D2N1", "A: B", "Note."]
     )

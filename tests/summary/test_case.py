@@ -14,7 +14,14 @@ HPI: A 61-year-old obese male denies fever. Fever was absent. Takes aspirin 81 m
 
 PLAN: Rest. Return in two weeks.
 """
-ENTS = [("fever", "PROBLEM"), ("Fever", "PROBLEM"), ("aspirin", "DRUG"), ("81 mg", "Dosage"), ("Plavix", "DRUG"), ("asthma", "PROBLEM")]
+ENTS = [
+    ("fever", "PROBLEM"),
+    ("Fever", "PROBLEM"),
+    ("aspirin", "DRUG"),
+    ("81 mg", "Dosage"),
+    ("Plavix", "DRUG"),
+    ("asthma", "PROBLEM"),
+]
 
 
 def make_doc(text=TEXT, ents=ENTS):

@@ -7,7 +7,10 @@ from thinc.api import Adam
 from tests.conftest import encoder_weights
 from tests.summary.conftest import NOTE, make_examples, make_nlp
 
-ROWS = [(NOTE, "Aspirin given for chest pain"), (NOTE.replace("Aspirin", "Fever; aspirin"), "aspirin given for chest pain")]
+ROWS = [
+    (NOTE, "Aspirin given for chest pain"),
+    (NOTE.replace("Aspirin", "Fever; aspirin"), "aspirin given for chest pain"),
+]
 
 
 @pytest.fixture(scope="module")
