@@ -18,7 +18,7 @@ def choose(
 ) -> List[int]:
     """Choose sentences, one after the other: the next is that with the highest
 
-        balance · salience − (1 − balance) · its greatest similarity to one that is chosen already
+        balance · salience - (1 - balance) · its greatest similarity to one that is chosen already
 
     (Carbonell and Goldstein, SIGIR 1998), of those that still fit. Salience is spread over 0 to 1; similarity is the cosine of the vectors less the note's mean,
     for the vectors of an encoder all point in much the same direction. Memory grows with the number of sentences, time with that and with how many are chosen.

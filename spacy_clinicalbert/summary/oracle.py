@@ -1,5 +1,6 @@
 """The sentences of a note that together come closest to a reference summary: what the trained scorer learns."""
 
+import itertools
 import re
 from collections import Counter
 from typing import List, Sequence, Tuple
@@ -11,7 +12,7 @@ Grams = Tuple[Counter, Counter]
 def find_grams(text: str) -> Grams:
     """RETURNS (Tuple[Counter, Counter]): The words and the pairs of words of a text."""
     words = _WORD.findall(text.lower())
-    return Counter(words), Counter(zip(words, words[1:]))
+    return Counter(words), Counter(itertools.pairwise(words))
 
 
 def overlap(given: Grams, wanted: Grams) -> float:

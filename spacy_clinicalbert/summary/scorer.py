@@ -1,5 +1,6 @@
 """The scores of `clinical_summary`: ROUGE by Google's package, entities, compression and redundancy."""
 
+import itertools
 from importlib import import_module
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
@@ -36,7 +37,7 @@ def load_rouge() -> Callable[[str, str], List[float]]:
 def redundancy(summary: str) -> Optional[float]:
     """The share of a summary's pairs of words that stood in it before; None for one of fewer than two words."""
     words = summary.lower().split()
-    pairs = list(zip(words, words[1:]))
+    pairs = list(itertools.pairwise(words))
     return 1 - len(set(pairs)) / len(pairs) if pairs else None
 
 

@@ -1,5 +1,6 @@
 """The sentences of a note that can stand in a summary, each with the section that it is from."""
 
+import itertools
 import re
 from typing import Iterator, List, NamedTuple, Set, Tuple
 
@@ -92,7 +93,7 @@ def _pieces(text: str, heads: List[Tuple[int, int, str]]) -> Iterator[Tuple[int,
     cuts.discard(len(text))
     section, within = "", 0  # up to where a head reaches
     ordered = [0, *sorted(cuts - {0}), len(text)]
-    for start, end in zip(ordered, ordered[1:]):
+    for start, end in itertools.pairwise(ordered):
         if start in behind:
             within, section = behind[start]
         if start >= within:

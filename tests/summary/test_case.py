@@ -52,7 +52,7 @@ def test_each_line_stands_in_the_note():
         for line in part["lines"]:
             for start, end in line["evidence"]:
                 assert TEXT[start:end].lower() == line["text"].lower()
-    fever, asthma = case["problems"]["lines"]
+    fever, _asthma = case["problems"]["lines"]
     assert len(fever["evidence"]) == 2 and fever["assertion"] == {"certainty": "absent"}
     aspirin, plavix = case["medications"]["lines"]
     assert [each["text"] for each in aspirin["details"]] == ["81 mg"] and "details" not in plavix
