@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from typing import Iterator, List, NamedTuple, Set, Tuple
+from typing import FrozenSet, Iterator, List, NamedTuple, Tuple
 
 import numpy
 from numpy import ndarray
@@ -83,13 +83,12 @@ def _heads(doc: Doc, titles: Titles) -> List[Tuple[int, int, str]]:
 
 def _pieces(text: str, heads: List[Tuple[int, int, str]]) -> Iterator[Tuple[int, int, str]]:
     """Start, end and section of what lies between two borders, without the heads."""
-    cuts: Set[int] = set(_ends_of_sentences(text, {start for start, *_ in heads}))
     behind = {}
     for start, end, label in heads:
         match = _BEHIND_HEAD.match(text, end)
         behind[start] = (match.end() if match else end, label)
-    cuts.update(behind)
-    cuts.update(end for end, _ in behind.values())
+    cuts = set(behind).union(end for end, _ in behind.values())
+    cuts.update(_ends_of_sentences(text, frozenset(cuts)))
     cuts.discard(len(text))
     section, within = "", 0  # up to where a head reaches
     ordered = [0, *sorted(cuts - {0}), len(text)]
@@ -100,25 +99,28 @@ def _pieces(text: str, heads: List[Tuple[int, int, str]]) -> Iterator[Tuple[int,
             yield start, end, section
 
 
-def _ends_of_sentences(text: str, heads: Set[int]) -> Iterator[int]:
+def _ends_of_sentences(text: str, heads: FrozenSet[int]) -> Iterator[int]:
+    """Where sentences begin, after the first.
+
+    heads (FrozenSet[int]): Where heads of sections begin, and what is behind them.
+    """
     borders = find_borders(text)
     announced = False  # a list follows
     before = 0  # the border before
     for start, kind in zip(borders.starts.tolist(), borders.kinds.tolist()):
         piece = text[max(before, start - 200) : start].rstrip()
         before = start
-        is_head = start in heads or kind == Border.SECTION
-        if kind == Border.SENTENCE:
+        if start in heads or kind == Border.SECTION:
+            pass
+        elif kind == Border.SENTENCE:
             if announced or _NO_END.search(piece) or text[start].islower():
                 continue
-        elif kind in (Border.LINE, Border.BLOCK) and start not in heads:
-            announces = piece.endswith(":")
-            if announces or (announced and kind == Border.LINE):
-                announced = True
-                continue
-            if kind == Border.LINE and _goes_on(text, start, piece):
-                continue
-        announced = announced and not is_head and kind == Border.SENTENCE
+        elif piece.endswith(":") or (announced and kind == Border.LINE):
+            announced = True
+            continue
+        elif kind == Border.LINE and _goes_on(text, start, piece):
+            continue
+        announced = False
         yield start
 
 

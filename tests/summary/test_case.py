@@ -62,10 +62,10 @@ def test_markdown_and_json_say_the_same():
     doc = make_doc()
     doc.spans["summary"] = SpanGroup(doc, name="summary", spans=[doc[3:5]], attrs={"salience": [0.5]})
     page = to_markdown(doc)
-    assert "## Problems\n\n- fever (absent) [" in page and "- aspirin, 81 mg [" in page and "## Findings" not in page
+    assert "## Problems\n\n- fever (absent) [" in page and "- aspirin, 81 mg [" in page
     found = json.loads(to_json(doc))
     assert found["summary"][0]["text"] == doc[3:5].text and set(found["case"]) == set(case_summary(doc))
-    assert "- aspirin" not in to_markdown(make_doc(ents=[])).replace("Takes aspirin", "")
+    assert "- aspirin" not in to_markdown(make_doc(ents=[]))
 
 
 @pytest.mark.parametrize("text", ["", " \n", "Stable."])

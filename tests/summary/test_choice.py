@@ -36,7 +36,7 @@ def test_many_sentences_take_no_square_of_memory():
 
 
 @pytest.mark.parametrize("sentences, wanted", [
-    (["chest pain", "fever and cough", "lungs clear"], [0, 1]),
+    (["chest pain", "cough", "lungs clear"], [0, 1]),
     (["lungs clear", "stable"], []),
     ([], []),
     (["chest pain " * 20, "stable"], [0]),

@@ -36,7 +36,7 @@ def test_summary_survives_docbin(nlp):
     assert again.spans["summary"].attrs == doc.spans["summary"].attrs
 
 
-@pytest.mark.parametrize("text, n", [("", 0), (" \n ", 0), ("Stable", 1), ("PLAN:", 0), ("1. 2.", 0)])
+@pytest.mark.parametrize("text, n", [("", 0), (" \n ", 0), ("Stable", 1), ("PLAN:", 0), ("1.", 0)])
 def test_short_notes(nlp, text, n):
     docs = list(nlp.pipe([text, NOTE]))
     assert len(docs[0]._.summary) == n and docs[1]._.summary
@@ -59,7 +59,7 @@ def test_repeated_text_is_chosen_once(nlp):
 
 
 def test_it_learns_what_the_references_say_and_keeps_it(toy, tmp_path):
-    nlp = make_nlp(toy, ROWS, trained=True, max_words=6)
+    nlp = make_nlp(toy, ROWS, trained=True, max_words=7)
     examples = make_examples(nlp, ROWS)
     sgd = Adam(0.003)
     losses = [nlp.update(examples, sgd=sgd)["clinical_summary"] for _ in range(25)]
