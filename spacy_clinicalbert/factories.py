@@ -273,3 +273,58 @@ def make_clinical_note_classifier(
     return ClinicalNoteClassifier(
         nlp.vocab, model, name, exclusive_classes=exclusive_classes, spans_key=spans_key, scorer=scorer
     )
+
+
+CLINICAL_SUMMARY_CONFIG = """
+[clinical_summary]
+max_words = 60
+balance = 0.7
+max_similarity = 0.95
+
+[clinical_summary.scorer]
+@scorers = "spacy-clinicalbert.summary_scorer.v1"
+
+[clinical_summary.model]
+@architectures = "spacy-clinicalbert.SentenceCentroid.v1"
+
+[clinical_summary.model.tok2vec]
+@architectures = "spacy-clinicalbert.Listener.v1"
+upstream = "*"
+"""
+
+
+@Language.factory(
+    "clinical_summary",
+    requires=["doc._.trf_data"],
+    assigns=["doc.spans", "doc._.summary"],
+    default_config=Config().from_str(CLINICAL_SUMMARY_CONFIG)["clinical_summary"],
+    default_score_weights={
+        "summary_rouge1": 0.0,
+        "summary_rouge2": 0.0,
+        "summary_rougeL": 1.0,
+        "summary_entities": None,
+        "summary_compression": None,
+        "summary_redundancy": None,
+    },
+)
+def make_clinical_summary(
+    nlp: Language,
+    name: str,
+    model: Model,
+    max_words: int,
+    balance: float,
+    max_similarity: float,
+    scorer: Optional[Callable],
+) -> Pipe:
+    """Make the component that summarises notes by their own sentences; see `summary.component.ClinicalSummary`."""
+    from .summary.component import ClinicalSummary
+
+    return ClinicalSummary(
+        nlp.vocab,
+        model,
+        name,
+        max_words=max_words,
+        balance=balance,
+        max_similarity=max_similarity,
+        scorer=scorer,
+    )

@@ -83,10 +83,10 @@ class Report:
 
 
 def install_extensions() -> None:
-    """Declare what `DocBin(store_user_data=True)` keeps of a note: `doc._.note_id`, `patient`, `questions`, `summary` and
-    `meta`, as in the record, None where it has none, and `annotated`: component → the labels that it may learn from this
-    Doc. A component that is not in it may learn all; an empty tuple says that nothing was annotated for it."""
-    for name in ("note_id", "patient", "questions", "summary", "meta", "annotated"):
+    """Declare what `DocBin(store_user_data=True)` keeps of a note: `doc._.note_id`, `patient`, `questions` and `meta`, as in the
+    record, `reference_summary` (its "summary": `doc._.summary` is what `clinical_summary` chose), None where it has none, and
+    `annotated`: component → the labels that it may learn from this Doc. A component that is not in it may learn all; an empty tuple says that nothing was annotated for it."""
+    for name in ("note_id", "patient", "questions", "reference_summary", "meta", "annotated"):
         if not Doc.has_extension(name):
             Doc.set_extension(name, default=None)
 
@@ -136,8 +136,9 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
             continue
         doc = nlp.make_doc(record["text"])
         doc._.note_id = record.get("id")
-        for name in ("patient", "questions", "summary", "meta"):
+        for name in ("patient", "questions", "meta"):
             setattr(doc._, name, _tuples(record.get(name)))
+        doc._.reference_summary = record.get("summary")
         doc.cats = {label: float(value) for label, value in record.get("cats", {}).items() if value is not None}
         doc._.annotated = _tuples(_annotated(record, list(doc.cats)))
         for reason, start, end in record.get("drops", []):

@@ -24,6 +24,7 @@ def mtsamples_records(
     split: Optional[str] = None,
     labels: Dict[str, str] = NOTE_TYPES,
     kinds: Optional[Sequence[str]] = None,
+    summary: bool = False,
 ) -> Iterator[Record]:
     """Read the notes with their types as categories; a note can have several, or none.
 
@@ -34,6 +35,8 @@ def mtsamples_records(
     labels (Dict[str, str]): Specialty as the site names it → category. Others are left out.
     kinds (Optional[Sequence[str]]): "type", "specialty" or both: the categories are then those of
         `specialties.HEADINGS`, and where a note has none of a kind they are missing instead of 0.
+    summary (bool): Give the site's description of each note as its "summary", and what it lists as keywords among "meta". A note without
+        description has no summary.
     YIELDS (Record): One record a note, with every category 0 or 1.
     RAISES (ValueError): A row is damaged or not of the corpus, by the line.
     """
@@ -46,6 +49,9 @@ def mtsamples_records(
             else:
                 cats = categories_of(tuple(names), tuple(kinds))
             record: Record = {"id": note["id"], "text": note["text"], "cats": cats, "meta": {"specialties": names}}
+            if summary and note["description"].strip():
+                record["summary"] = note["description"].strip()
+                record["meta"]["keywords"] = note["keywords"]
             if note.get("repeats"):
                 record["unread"] = {"rows that repeat a note": note["repeats"]}
             yield record
@@ -58,7 +64,8 @@ def _from_jsonl(path: FilePath) -> Iterator[Dict[str, Any]]:
             raise ValueError(f"{at(path, number)} has no 'sample_id', 'text' or 'specialties'.")
         _check(names, at(path, number))
         note_id = row["sample_id"]
-        yield {"id": note_id, "text": row["text"], "specialties": names}
+        more = {"description": row.get("description") or "", "keywords": row.get("keywords") or []}
+        yield {"id": note_id, "text": row["text"], "specialties": names, **more}
 
 
 def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
@@ -69,7 +76,9 @@ def _from_csv(path: FilePath) -> Iterator[Dict[str, Any]]:
         _check([name], at(path, number))
         key = fingerprint(text) if text.strip() else f"row-{number}"
         note_id = mtsamples_ids().get(key, f"kaggle-{key}")
-        note = notes.setdefault(key, {"id": note_id, "text": text, "specialties": [], "repeats": -1})
+        keywords = [each.strip() for each in (row.get("keywords") or "").split(",") if each.strip()]
+        more = {"description": row.get("description") or "", "keywords": keywords}
+        note = notes.setdefault(key, {"id": note_id, "text": text, "specialties": [], "repeats": -1, **more})
         note["repeats"] += 1
         if name not in note["specialties"]:
             note["specialties"].append(name)
@@ -82,7 +91,11 @@ def _check(names: List[str], where: str) -> None:
 
 
 def read_mtsamples(
-    path: FilePath, split: Optional[str] = None, kinds: Optional[List[str]] = None, strict: bool = False
+    path: FilePath,
+    split: Optional[str] = None,
+    kinds: Optional[List[str]] = None,
+    summary: bool = False,
+    strict: bool = False,
 ) -> Reader:
     """The registered reader `spacy-clinicalbert.mtsamples.v1`; see `mtsamples_records`."""
-    return make_reader(lambda: mtsamples_records(path, split, kinds=kinds), strict)
+    return make_reader(lambda: mtsamples_records(path, split, kinds=kinds, summary=summary), strict)

@@ -25,7 +25,7 @@ RECORD_VERSION = 1
 ENTITIES, SECTIONS = "entities", "sections"  # span groups that have fields of their own
 DIGITS = 6  # of probabilities
 # Extensions that are no results: vectors, and what a reader or another field says of the note.
-NO_RESULTS = ("trf_data", "note_id", "patient", "annotated", "questions", "meta")
+NO_RESULTS = ("trf_data", "note_id", "patient", "annotated", "questions", "meta", "reference_summary")
 
 Place = Tuple[int, int]
 Key = Tuple[int, int, str]

@@ -452,12 +452,17 @@ def test_dialogues_reads_both_corpora(tmp_path):
         [3, "CC", "Cough.", "A: B"],
     )
     (doc,), _ = read("dialogues", path)
-    assert (doc._.note_id, doc.text, doc._.summary, doc._.meta) == ("test1-3", "A: B", "Cough.", {"section": "CC"})
+    assert (doc._.note_id, doc.text, doc._.reference_summary, doc._.meta) == (
+        "test1-3",
+        "A: B",
+        "Cough.",
+        {"section": "CC"},
+    )
     path = write_csv(
         tmp_path / "train.csv", ["dataset", "encounter_id", "dialogue", "note"], ["v", "D2N1", "A: B", "Note."]
     )
     (doc,), _ = read("dialogues", path)
-    assert (doc._.note_id, doc._.summary) == ("D2N1", "Note.")
+    assert (doc._.note_id, doc._.reference_summary) == ("D2N1", "Note.")
 
 
 def test_convert_passes_settings_on_and_refuses_unknown_ones(tmp_path):

@@ -1,0 +1,1 @@
+"""Case summaries that are made of the note's own sentences and entities alone."""

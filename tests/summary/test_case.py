@@ -1,0 +1,79 @@
+import json
+
+import pytest
+from spacy.tokens import SpanGroup
+
+from spacy_clinicalbert.summary.case import case_summary
+from spacy_clinicalbert.summary.component import install_getter
+from spacy_clinicalbert.summary.render import to_json, to_markdown
+from spacy_clinicalbert.tokenizer import blank_clinical
+
+TEXT = """CHIEF COMPLAINT: Cough.
+
+HPI: A 61-year-old obese male denies fever. Fever was absent. Takes aspirin 81 mg daily and Plavix. He has asthma.
+
+PLAN: Rest. Return in two weeks.
+"""
+ENTS = [
+    ("fever", "PROBLEM"),
+    ("Fever", "PROBLEM"),
+    ("aspirin", "DRUG"),
+    ("81 mg", "Dosage"),
+    ("Plavix", "DRUG"),
+    ("asthma", "PROBLEM"),
+]
+
+
+def make_doc(text=TEXT, ents=ENTS):
+    nlp = blank_clinical()
+    nlp.add_pipe("clinical_sections")
+    doc = nlp(text)
+    at = [text.index(piece) for piece, _ in ents]
+    doc.ents = [doc.char_span(i, i + len(piece), label=label) for i, (piece, label) in zip(at, ents)]
+    said = [{"certainty": ["absent" if "ever" in ent.text else "present", 0.9]} for ent in doc.ents]
+    doc.spans["assertions"] = SpanGroup(doc, spans=list(doc.ents), attrs={"assertion": said})
+    install_getter()
+    return doc
+
+
+def test_each_line_stands_in_the_note():
+    doc = make_doc()
+    case = case_summary(doc)
+    assert list(case) == ["patient", "complaint", "problems", "medications", "plan"]
+    lines = {name: [line["text"] for line in part["lines"]] for name, part in case.items()}
+    assert lines == {
+        "patient": ["61-year-old obese male"],
+        "complaint": ["Cough."],
+        "problems": ["fever", "asthma"],
+        "medications": ["aspirin", "Plavix"],
+        "plan": ["Rest.", "Return in two weeks."],
+    }
+    for part in case.values():
+        for line in part["lines"]:
+            for start, end in line["evidence"]:
+                assert TEXT[start:end].lower() == line["text"].lower()
+    fever, _asthma = case["problems"]["lines"]
+    assert len(fever["evidence"]) == 2 and fever["assertion"] == {"certainty": "absent"}
+    aspirin, plavix = case["medications"]["lines"]
+    assert [each["text"] for each in aspirin["details"]] == ["81 mg"] and "details" not in plavix
+
+
+def test_markdown_and_json_say_the_same():
+    doc = make_doc()
+    doc.spans["summary"] = SpanGroup(doc, name="summary", spans=[doc[3:5]], attrs={"salience": [0.5]})
+    page = to_markdown(doc)
+    assert "## Problems\n\n- fever (absent) [" in page and "- aspirin, 81 mg [" in page
+    found = json.loads(to_json(doc))
+    assert found["summary"][0]["text"] == doc[3:5].text and set(found["case"]) == set(case_summary(doc))
+    assert "- aspirin" not in to_markdown(make_doc(ents=[]))
+
+
+@pytest.mark.parametrize("text", ["", " \n", "Stable."])
+def test_empty_parts_are_left_out(text):
+    doc = make_doc(text, [])
+    assert case_summary(doc) == {} and to_markdown(doc) == "" and json.loads(to_json(doc)) == {"case": {}}
+
+
+def test_lines_beyond_the_most_are_counted():
+    doc = make_doc("PLAN: " + " ".join(f"Step {word}." for word in "one two three four".split()), [])
+    assert case_summary(doc, max_lines=3)["plan"]["more"] == 1 and "- … 1 more" in to_markdown(doc, max_lines=3)

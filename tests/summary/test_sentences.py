@@ -1,0 +1,59 @@
+import time
+
+import pytest
+import spacy
+
+from spacy_clinicalbert.pipeline.section_titles import Titles, load_table
+from spacy_clinicalbert.summary.sentences import find_sentences
+from spacy_clinicalbert.tokenizer import blank_clinical
+from tests.summary.conftest import NOTE
+
+TITLES = Titles(load_table())
+nlp = blank_clinical()
+
+
+def sentences(text, doc=None):
+    doc = nlp.make_doc(text) if doc is None else doc
+    found = find_sentences(doc, TITLES)
+    return [(doc[a:b].text, label) for (a, b), label in zip(found.places.tolist(), found.sections)]
+
+
+def test_sentences_have_their_sections_and_no_heads():
+    hpi, plan = "history_of_present_illness", "plan"
+    wanted = [
+        ("Chest pain.", "chief_complaint"),
+        ("The patient has chest pain and fever.", hpi),
+        ("He was seen by Dr. Smith for cough; no history of pain.", hpi),
+        ("She denies:\nfever\ncough", hpi),
+        ("Mother had fever.", "family_history"),
+        ("1. Aspirin given for chest pain.", plan),
+        ("2. Lungs clear, stable.", plan),
+    ]
+    assert sentences(NOTE) == wanted
+    pipeline = blank_clinical()
+    pipeline.add_pipe("clinical_sections")
+    assert sentences(NOTE, pipeline(NOTE)) == wanted
+
+
+@pytest.mark.parametrize("text, n", [
+    ("Fever and a cough that has been\ngoing on for days.", 1),
+    ("She takes aspirin b.i.d. for the pain. No fever.", 2),
+    ("no fever\nNo cough", 2),
+    ("A line that is rather long and was broken because it was\nFull of words.", 1),
+    ("No evidence of:\n- fever\n- cough\n\nStable.", 2),
+    ("DISCHARGE SUMMARY\n\nStable.", 1),
+    ("", 0), ("  \n", 0), ("2.", 0), ("x" * 5000, 1),
+])  # fmt: skip
+def test_what_depends_on_what_is_before_is_not_cut_off(text, n):
+    assert len(sentences(text)) == n
+
+
+def test_sentences_do_not_overlap_and_take_linear_time():
+    def seconds(doc):
+        start = time.process_time()
+        found = find_sentences(doc, TITLES)
+        assert (found.places[1:, 0] >= found.places[:-1, 1]).all() and (found.words > 0).all()
+        return time.process_time() - start
+
+    small, large = (spacy.blank("en").make_doc(NOTE * n) for n in (50, 400))
+    assert seconds(large) < 40 * max(seconds(small), 0.01)
