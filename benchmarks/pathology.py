@@ -34,7 +34,9 @@ def load_reports(folder: Path, part: str) -> List[Tuple[str, str, List[Dict[str,
     texts = {row["id"]: row["text"] for _, row in json_lines(folder / "tcga_tnm" / "tcga_reports_tnm.jsonl")}
     for row in gold:
         if sha256(texts[row["id"]].encode()).hexdigest()[:16] != row["text_sha256"]:
-            raise ValueError(f"The text of {row['id']} is not the annotated one; take the corpus in the version of its source.")
+            raise ValueError(
+                f"The text of {row['id']} is not the annotated one; take the corpus in the version of its source."
+            )
     return [(row["id"], texts[row["id"]], row["fields"]) for row in gold]
 
 
@@ -60,7 +62,12 @@ def same(gold: Dict[str, Any], found: Dict[str, Any]) -> bool:
 def find(text: str) -> List[Dict[str, Any]]:
     """RETURNS (List[Dict[str, Any]]): What the component finds, in the form of the annotation."""
     return [
-        {"field": field, "value": value.value, "name": value.name, "evidence": [(e.start, e.end) for e in value.evidence]}
+        {
+            "field": field,
+            "value": value.value,
+            "name": value.name,
+            "evidence": [(e.start, e.end) for e in value.evidence],
+        }
         for field, value in read_report(text).values()
     ]
 
@@ -82,8 +89,17 @@ def score(
             counts[i, field] += (bool(entry and found), found is not None, entry is not None)
             if errors and not (entry and found):
                 each = entry or found
-                print(name[:12], "missed" if entry else "wrong", each["field"], each.get("name") or "", each["value"], each["evidence"][:3])
-    print(f"{part}, {len(reports)} reports\n\n| field | annotated | found | right | precision | recall | F1 [95 %] |\n|---|---|---|---|---|---|---|")
+                print(
+                    name[:12],
+                    "missed" if entry else "wrong",
+                    each["field"],
+                    each.get("name") or "",
+                    each["value"],
+                    each["evidence"][:3],
+                )
+    print(
+        f"{part}, {len(reports)} reports\n\n| field | annotated | found | right | precision | recall | F1 [95 %] |\n|---|---|---|---|---|---|---|"
+    )
     for field, table in [("all", counts.sum(1)), *((field, counts[:, i]) for i, field in enumerate(STATED))]:
         right, found, gold = table.sum(0)
         if not (found or gold):
@@ -92,7 +108,9 @@ def score(
         spread = with_interval(f1(table.sum(0)), samples)
         low, high = spread["low"], spread["high"]
         interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-        print(f"| {field} | {gold:.0f} | {found:.0f} | {right:.0f} | {ratio(right, found)} | {ratio(right, gold)} | {spread['value'] or 0:.3f}{interval} |")
+        print(
+            f"| {field} | {gold:.0f} | {found:.0f} | {right:.0f} | {ratio(right, found)} | {ratio(right, gold)} | {spread['value'] or 0:.3f}{interval} |"
+        )
 
 
 def f1(counts: numpy.ndarray) -> numpy.ndarray:
@@ -102,7 +120,7 @@ def f1(counts: numpy.ndarray) -> numpy.ndarray:
 
 
 def ratio(part: float, whole: float) -> str:
-    """RETURNS (str): The share, "–" of nothing."""
+    """RETURNS (str): The share, a dash of nothing."""
     return f"{part / whole:.3f}" if whole else "–"
 
 

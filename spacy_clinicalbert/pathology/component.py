@@ -33,10 +33,14 @@ class ClinicalPathology(Pipe):
     RAISES (ValueError): A field is not one of the record, or the threshold is no probability.
     """
 
-    def __init__(self, name: str = "clinical_pathology", *, inferred: Dict[str, List[str]], threshold: float = 0.5) -> None:
+    def __init__(
+        self, name: str = "clinical_pathology", *, inferred: Dict[str, List[str]], threshold: float = 0.5
+    ) -> None:
         unknown = sorted(set(inferred) - set(PathologyRecord.model_fields))
         if unknown:
-            raise ValueError(f"'inferred' names {', '.join(unknown)}; the fields are {', '.join(PathologyRecord.model_fields)}.")
+            raise ValueError(
+                f"'inferred' names {', '.join(unknown)}; the fields are {', '.join(PathologyRecord.model_fields)}."
+            )
         if not 0 <= threshold <= 1:
             raise ValueError(f"'threshold' is {threshold}; set a probability, from 0 to 1.")
         self.name = name

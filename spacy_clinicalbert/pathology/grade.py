@@ -26,13 +26,17 @@ _GLEASON = re.compile(
     re.IGNORECASE,
 )
 _GRADE = re.compile(
-    rf"\bgrade\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>[1-4]))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?", re.IGNORECASE
+    rf"\bgrade\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>[1-4]))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
+    re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"(?<=\()G(?P<a>[1-4])(?=[,)])")
 _LEVEL = re.compile(
-    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular))", re.IGNORECASE
+    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular))",
+    re.IGNORECASE,
 )
-_NOT = re.compile(r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial", re.IGNORECASE)
+_NOT = re.compile(
+    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial", re.IGNORECASE
+)
 
 
 def find_grades(text: str) -> Iterator[Found]:

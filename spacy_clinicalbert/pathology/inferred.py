@@ -5,7 +5,9 @@ from typing import Dict, List
 from .record import PathologyRecord, Value
 
 
-def add_inferred(record: PathologyRecord, cats: Dict[str, float], labels: Dict[str, List[str]], threshold: float) -> None:
+def add_inferred(
+    record: PathologyRecord, cats: Dict[str, float], labels: Dict[str, List[str]], threshold: float
+) -> None:
     """Add the likeliest class of each field, and flag conflicts, in place.
 
     A stated subclass agrees with its class (T2a with T2), and "X" and "Tis" are no class: they conflict with nothing. Of several stated values one has to agree.

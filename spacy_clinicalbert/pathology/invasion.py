@@ -22,7 +22,9 @@ _WITH = r"\b(?:with|shows?|inavion\sof|invasion\sof|invades)\s(?:(?:focal|extens
 def _patterns(name: str, short: str) -> "list[re.Pattern[str]]":
     forms = (
         rf"(?:{name}{_INVASION}|\b{short}\b){_STATUS}",
-        rf"\binvasion[\s,]{{1,2}}(?:vasc|perineural|lymphatic|venous)[/a-z]{{0,12}}{_STATUS}" if short == "LVI" else rf"\binvasion[\s,]{{1,2}}{name}{_STATUS}",
+        rf"\binvasion[\s,]{{1,2}}(?:vasc|perineural|lymphatic|venous)[/a-z]{{0,12}}{_STATUS}"
+        if short == "LVI"
+        else rf"\binvasion[\s,]{{1,2}}{name}{_STATUS}",
         rf"(?P<absent>{_NO}){name}{_INVASION}",
         rf"(?P<present>{_WITH})(?:lymphovascular\sand\s)?{name}{_INVASION}",
     )
@@ -37,7 +39,9 @@ _SHARED = re.compile(
     r"(?P<how>\b(?:with|no|without)\s(?:(?:evidence|of)\s){0,2})(?P<first>(?:lympho\W?vascular|angiolymphatic|vascular|lymphatic|perineural))\s(?:and|or)\s(?P<second>perineural|lymphovascular|vascular|angiolymphatic)\sinvasion",
     re.IGNORECASE,
 )
-_VESSEL_WORDS = re.compile(r"\b(?:inva\w{2,5}\sof\s(?:the\s)?(?:lymphatic\s(?:vessels|spaces)|blood\svessels|veins|vessels))\b", re.IGNORECASE)
+_VESSEL_WORDS = re.compile(
+    r"\b(?:inva\w{2,5}\sof\s(?:the\s)?(?:lymphatic\s(?:vessels|spaces)|blood\svessels|veins|vessels))\b", re.IGNORECASE
+)
 _OTHER = re.compile(r"renal vein|portal|caval|vena cava|vortex", re.IGNORECASE)
 
 

@@ -17,7 +17,13 @@ _STATUSES = (
     ("involved", r"(?<!not\s)(?<!un)(?:involved|positive)|(?:are|is)\sinvolved|involvement"),
 )
 _FORWARD = [
-    (value, re.compile(rf"{_MARGIN}(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)|\.\s(?=[A-Z]{{3}})){{0,60}}?\W(?P<status>{status})", re.IGNORECASE))
+    (
+        value,
+        re.compile(
+            rf"{_MARGIN}(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)|\.\s(?=[A-Z]{{3}})){{0,60}}?\W(?P<status>{status})",
+            re.IGNORECASE,
+        ),
+    )
     for value, status in _STATUSES
 ]
 _BACKWARD = (
@@ -35,7 +41,13 @@ _BACKWARD = (
             re.IGNORECASE,
         ),
     ),
-    ("involved", re.compile(rf"(?<!no )(?:involvement\sof|involves|extends\sto|present\sat|positive){INSIDE}{{0,40}}?{_MARGIN}", re.IGNORECASE)),
+    (
+        "involved",
+        re.compile(
+            rf"(?<!no )(?:involvement\sof|involves|extends\sto|present\sat|positive){INSIDE}{{0,40}}?{_MARGIN}",
+            re.IGNORECASE,
+        ),
+    ),
 )
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012])(?=[\s,.;)])(?!\s?\d)")
 _BLANK = re.compile(r"margins?\W{1,3}involved\sby|(?:lymph|nerve)", re.IGNORECASE)
@@ -66,4 +78,6 @@ def find_margins(text: str) -> Iterator[Found]:
 
 def _negated(text: str, start: int, value: str) -> bool:
     before = text[max(0, start - 25) : start]
-    return value in ("involved", "close") and bool(re.search(r"\b(?:not?|without)\s(?:\w{1,12}\s)?$", before, re.IGNORECASE))
+    return value in ("involved", "close") and bool(
+        re.search(r"\b(?:not?|without)\s(?:\w{1,12}\s)?$", before, re.IGNORECASE)
+    )

@@ -21,7 +21,9 @@ NAMES: Dict[str, str] = {
     "PLAP": r"PLAP", "AFP": r"alpha\W?feto\W?protein|AFP", "OCT3/4": r"OCT\W?(?:3/)?4", "HBME-1": r"HBME\W?1", "Galectin-3": r"galectin\W?3", "calretinin": r"calretinin", "D2-40": r"D2\W?40",
     "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA(?=\W{1,2}(?:positive|negative))", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
 }  # fmt: skip
-_CANONICAL: List[Tuple[str, "re.Pattern[str]"]] = [(name, re.compile(form, re.IGNORECASE)) for name, form in NAMES.items()]
+_CANONICAL: List[Tuple[str, "re.Pattern[str]"]] = [
+    (name, re.compile(form, re.IGNORECASE)) for name, form in NAMES.items()
+]
 _NAME = rf"(?<![\w-])(?:{'|'.join(f'(?:{form})' for form in NAMES.values())})"
 _RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|indeterminate|equivocal|retained|lost|overexpressed|amplified|not\samplified|unamplified|[+](?![\w])|-(?=[\s,;.)]))"
 _DIRECT = re.compile(
@@ -34,8 +36,14 @@ _PERCENT = re.compile(
 )
 _SCORE = re.compile(rf"(?P<name>{_NAME})[^.;\d]{{0,30}}\bscore\s?(?:of|[:=])?\s?(?P<value>[0-3]\+?)", re.IGNORECASE)
 _LIST = rf"(?P<names>{_NAME}(?:(?:\s?,\s?(?:and\s|or\s)?|\s(?:and|or)\s|/|[.]\s(?=[A-Z])){_NAME}){{0,12}})"
-_FOR = re.compile(rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stain\w{{0,3}})\s(?:for|with)\s(?:antibodies to\s)?{_LIST}", re.IGNORECASE)
-_ARE = re.compile(rf"{_LIST}[\s.]{{1,2}}(?:stains?\s)?(?:are|were|is)(?:\sall)?[\s.]{{1,2}}(?P<result>positive|negative|retained|lost)", re.IGNORECASE)
+_FOR = re.compile(
+    rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stain\w{{0,3}})\s(?:for|with)\s(?:antibodies to\s)?{_LIST}",
+    re.IGNORECASE,
+)
+_ARE = re.compile(
+    rf"{_LIST}[\s.]{{1,2}}(?:stains?\s)?(?:are|were|is)(?:\sall)?[\s.]{{1,2}}(?P<result>positive|negative|retained|lost)",
+    re.IGNORECASE,
+)
 _PERFORMED = re.compile(r"not\s(?:performed|done|available)|pending|lymph node", re.IGNORECASE)
 
 

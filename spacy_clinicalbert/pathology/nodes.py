@@ -22,16 +22,20 @@ _ITEM = re.compile(
     re.IGNORECASE,
 )
 _ITEM_NUMBER = re.compile(
-    rf"(?:total\s)?number\s(?P<positive>positive|involved)\s?:\s?(?P<n>{NUMBER})\b|number\s(?P<examined>examined)\s?:\s?(?P<m>{NUMBER})\b", re.IGNORECASE
+    rf"(?:total\s)?number\s(?P<positive>positive|involved)\s?:\s?(?P<n>{NUMBER})\b|number\s(?P<examined>examined)\s?:\s?(?P<m>{NUMBER})\b",
+    re.IGNORECASE,
 )
 _COUNT_FREE = re.compile(
-    rf"\b(?P<n>{NUMBER})(?:\s?\(\d{{1,3}}\))?\s(?:[a-z]{{1,12}}\s){{0,2}}{_NODES}(?:\sexamined)?\W{{1,4}}(?:(?:are|is|with)\s)?{_NONE}", re.IGNORECASE
+    rf"\b(?P<n>{NUMBER})(?:\s?\(\d{{1,3}}\))?\s(?:[a-z]{{1,12}}\s){{0,2}}{_NODES}(?:\sexamined)?\W{{1,4}}(?:(?:are|is|with)\s)?{_NONE}",
+    re.IGNORECASE,
 )
 _FREE_COUNT = re.compile(
     rf"\bno\s(?:evidence of\s|metastatic\s){{0,2}}(?:tumou?r|malignancy|metastas[ei]s|carcinoma)\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<n>{NUMBER})(?:\s?\(\d{{1,3}}\))?\s(?:[a-z]{{1,12}}\s){{0,2}}{_NODES}",
     re.IGNORECASE,
 )
-_FREE = re.compile(rf"\b{_NODES}(?:\s?\([A-Z]\))?\W{{1,4}}(?:(?:is|are|shows?)\s)?(?:{_NONE}|negative\b|free\b)", re.IGNORECASE)
+_FREE = re.compile(
+    rf"\b{_NODES}(?:\s?\([A-Z]\))?\W{{1,4}}(?:(?:is|are|shows?)\s)?(?:{_NONE}|negative\b|free\b)", re.IGNORECASE
+)
 _ABSENT = re.compile(
     rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))",
     re.IGNORECASE,
@@ -76,7 +80,11 @@ def _counts(text: str) -> Iterator[Tuple[Optional[int], Optional[int], int, int]
     for match in _OF.finditer(text):
         if free(match):
             word = match["positive"]
-            yield (None if word is None else 0 if word.lower() == "none" else number(word)), number(match["examined"]), *match.span()
+            yield (
+                (None if word is None else 0 if word.lower() == "none" else number(word)),
+                number(match["examined"]),
+                *match.span(),
+            )
     for pattern in (_ITEM, _ITEM_NUMBER):
         for match in pattern.finditer(text):
             word = match["n"] or match.groupdict().get("m") or ""

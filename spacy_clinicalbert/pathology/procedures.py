@@ -7,7 +7,9 @@ from typing import Iterator, Pattern
 from .found import Found
 from .terms import load_terms, spaced
 
-_NOT_BEFORE = re.compile(r"(?:previous|prior|history of|status post|s/p|needle track|ex:)\s?\S{0,10}\s?$", re.IGNORECASE)
+_NOT_BEFORE = re.compile(
+    r"(?:previous|prior|history of|status post|s/p|needle track|ex:)\s?\S{0,10}\s?$", re.IGNORECASE
+)
 _NOT_AFTER = re.compile(r"\s(?:margins?|lines?|surface|site|plane|cavity|bed|edge)\b", re.IGNORECASE)
 _BRITISH = (("oesophag", "esophag"), ("biopsies", "biopsy"), ("re-excision", "reexcision"), ("division", "diversion"))
 
@@ -16,7 +18,9 @@ _BRITISH = (("oesophag", "esophag"), ("biopsies", "biopsy"), ("re-excision", "re
 def _pattern() -> Pattern[str]:
     parts = load_terms()["procedures"]
     modifiers = sorted(parts["modifiers"].split("|"), key=len, reverse=True)
-    return re.compile(rf"\b(?:(?:{spaced('|'.join(modifiers))})[\s.]{{1,3}}){{0,3}}(?:{spaced(parts['heads'])})\b", re.IGNORECASE)
+    return re.compile(
+        rf"\b(?:(?:{spaced('|'.join(modifiers))})[\s.]{{1,3}}){{0,3}}(?:{spaced(parts['heads'])})\b", re.IGNORECASE
+    )
 
 
 def find_procedures(text: str) -> Iterator[Found]:

@@ -29,7 +29,9 @@ class Value(BaseModel):
     value: Union[int, str, List[float]]
     source: Literal["stated", "inferred"] = "stated"
     probability: float = Field(1.0, ge=0.0, le=1.0, description="of an inferred value; what is stated has 1")
-    evidence: List[Evidence] = Field(default_factory=list, description="in the order of the text; none for an inferred value")
+    evidence: List[Evidence] = Field(
+        default_factory=list, description="in the order of the text; none for an inferred value"
+    )
     name: Optional[str] = Field(None, description="the marker")
     prefix: Optional[str] = Field(None, description="of a TNM category: p, c, y, r, a and their combinations")
     suffix: Optional[str] = Field(None, description="m: several tumours")
@@ -85,7 +87,9 @@ class PathologyRecord(BaseModel):
     def rows(self, report: str = "") -> Iterable[Dict[str, str]]:
         """report (str): The report's name. YIELDS (Dict[str, str]): A line a value, with the keys `COLUMNS`."""
         for field, value in self.values():
-            number = " x ".join(f"{each:g}" for each in value.value) if isinstance(value.value, list) else str(value.value)
+            number = (
+                " x ".join(f"{each:g}" for each in value.value) if isinstance(value.value, list) else str(value.value)
+            )
             row: Dict[str, str] = {"report": report, "field": field, "value": number}
             for column in COLUMNS[3:-1]:
                 each = getattr(value, column)

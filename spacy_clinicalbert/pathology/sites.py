@@ -14,17 +14,25 @@ _CUE = re.compile(
     re.IGNORECASE,
 )
 _OPERATION = re.compile(
-    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection|\bdissection|enucleation|checklist)|[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:", re.IGNORECASE
+    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection|\bdissection|enucleation|checklist)|[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:",
+    re.IGNORECASE,
 )
 _TUMOUR = re.compile(r"\s(?:mass|tumou?r|cancer|carcinoma|lesion)\b", re.IGNORECASE)
-_NAME = re.compile(r"\s(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|hilum)", re.IGNORECASE)
+_NAME = re.compile(
+    r"\s(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|hilum)", re.IGNORECASE
+)
 _NODE_GROUP = re.compile(r"[^.;:]{0,25}\b(?:nodes?|LNs?)\b", re.IGNORECASE)
-_SIDE = re.compile(r"\b(?P<side>left|right|bilateral|midline|Rt|Lt)\b|(?<=:\s)(?P<short>[LR])(?=\s[a-z])", re.IGNORECASE)
+_SIDE = re.compile(
+    r"\b(?P<side>left|right|bilateral|midline|Rt|Lt)\b|(?<=:\s)(?P<short>[LR])(?=\s[a-z])", re.IGNORECASE
+)
 _SIDED = re.compile(
-    r"(?:[\s,]{1,2}(?:and|radical|partial|total|modified|simple|extrapleural|upper|lower|middle|posterior|lateral|lobe|of|the)){0,3}[\s,.]{1,2}(?P<what>\w{3,20})", re.IGNORECASE
+    r"(?:[\s,]{1,2}(?:and|radical|partial|total|modified|simple|extrapleural|upper|lower|middle|posterior|lateral|lobe|of|the)){0,3}[\s,.]{1,2}(?P<what>\w{3,20})",
+    re.IGNORECASE,
 )
 _LATERALITY = re.compile(r"(?:lateralit[a-z]{1,3}(?:\sindicated)?)\s?[:.]\s?$", re.IGNORECASE)
-_NOT_SIDED = re.compile(r"node|adnex|ureter|seminal|margin|axill|pelvic|iliac|neck|tube|crus|vein|artery|obturator|inguinal", re.IGNORECASE)
+_NOT_SIDED = re.compile(
+    r"node|adnex|ureter|seminal|margin|axill|pelvic|iliac|neck|tube|crus|vein|artery|obturator|inguinal", re.IGNORECASE
+)
 
 
 def find_sites(text: str) -> Iterator[Found]:
@@ -37,16 +45,23 @@ def find_sites(text: str) -> Iterator[Found]:
         if name != "lymph node" and _NODE_GROUP.match(text, match.end()):
             continue
         before = text[max(0, match.start() - 75) : match.start()]
-        if re.search(r"(?:invad|involv|extend|adjacent|attached|into|away from|\bin (?:the )?)\S{0,4}(?:\s\w{1,8})?\s?$", before, re.IGNORECASE):
+        if re.search(
+            r"(?:invad|involv|extend|adjacent|attached|into|away from|\bin (?:the )?)\S{0,4}(?:\s\w{1,8})?\s?$",
+            before,
+            re.IGNORECASE,
+        ):
             continue
         adjective = match.group().lower().endswith(("al", "ic", "ar", "an"))
         if _TUMOUR.match(text, match.end()):
             yield Found("site", name, *match.span())
-        elif adjective and not (name == "adrenal gland" and not _NAME.match(text, match.end())):
+        elif (
+            (adjective and not (name == "adrenal gland" and not _NAME.match(text, match.end())))
+            or _NAME.match(text, match.end())
+            or (match.group().lower() in ("node", "nodes") and not re.search("specimen", before, re.IGNORECASE))
+        ):
             continue
-        elif not _NAME.match(text, match.end()) and (_CUE.search(before) or _OPERATION.match(text, match.end()) or not before.strip()):
-            if match.group().lower() not in ("node", "nodes") or re.search("specimen", before, re.IGNORECASE):
-                yield Found("site", name, *match.span())
+        elif _CUE.search(before) or _OPERATION.match(text, match.end()) or not before.strip():
+            yield Found("site", name, *match.span())
     yield from _sides(text)
 
 
@@ -61,10 +76,17 @@ def _sides(text: str) -> Iterator[Found]:
         if not ok and not _NOT_SIDED.search(near):
             if sided := _SIDED.match(after):
                 organ = terms["site"].match(sided["what"])
-                ok = bool(re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE) or (organ and terms["site_names"][organ.lastindex - 1] in paired))
+                ok = bool(
+                    re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE)
+                    or (organ and terms["site_names"][organ.lastindex - 1] in paired)
+                )
             if not ok:
                 behind = list(terms["site"].finditer(before))
-                ok = bool(behind and terms["site_names"][behind[-1].lastindex - 1] in paired and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1].end() :]))
+                ok = bool(
+                    behind
+                    and terms["site_names"][behind[-1].lastindex - 1] in paired
+                    and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1].end() :])
+                )
             ok = ok or bool(re.search(r"ectomy\s?,?\s?$|ectomy\s\(?$", before, re.IGNORECASE))
         if ok:
             word = match.group().lower()

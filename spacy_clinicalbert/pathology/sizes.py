@@ -16,7 +16,7 @@ _ADDITIONAL = re.compile(
 )
 _TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|carcinoma|melanoma|sarcoma|seminoma|lymphoma|invasive component)"
 _LABEL = re.compile(
-    rf"(?:(?:tumou?r|mass|lesion)(?:\W{{1,3}}greatest)? (?:size|dimensions?)|size of (?:the )?(?:tumou?r|mass|lesion)|main mass|length of tumou?r)"
+    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}greatest)? (?:size|dimensions?)|size of (?:the )?(?:tumou?r|mass|lesion)|main mass|length of tumou?r)"
     r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{1,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|dimensions?|measures|maximally|invasive|component|cm)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
@@ -32,7 +32,9 @@ _OTHER = re.compile(
     r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within|weigh|metasta|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus",
     re.IGNORECASE,
 )
-_BEHIND = re.compile(r"\s?(?:from|away|to the|of the (?:closest|nearest)|(?:in )?(?:depth|thick)|margin)", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"\s?(?:from|away|to the|of the (?:closest|nearest)|(?:in )?(?:depth|thick)|margin)", re.IGNORECASE
+)
 
 
 def find_sizes(text: str) -> Iterator[Found]:
@@ -46,12 +48,9 @@ def find_sizes(text: str) -> Iterator[Found]:
         if not unit or _BEHIND.match(text, end):
             continue
         if not label:
-            measuring = _MEASURING.search(before)
-            if measuring and not _OTHER.search(measuring.group()):
-                pass
-            elif (thing := _THING.match(text, end)) and not _OTHER.search(thing.group() + before[-15:]):
-                pass
-            else:
+            measuring, thing = _MEASURING.search(before), _THING.match(text, end)
+            measured = measuring and not _OTHER.search(measuring.group())
+            if not measured and not (thing and not _OTHER.search(thing.group() + before[-15:])):
                 continue
         numbers = _millimetres(match.group(), unit if isinstance(unit, str) else unit[0])
         while more := _ADDITIONAL.match(text, end):

@@ -7,8 +7,12 @@ from .found import Found
 
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
-_T = re.compile(rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX][a-e]?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])")
-_N = re.compile(rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}N\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])")
+_T = re.compile(
+    rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX][a-e]?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
+)
+_N = re.compile(
+    rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}N\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+)
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}M\s?(?P<value>[01xXO][a-c]?)(?![a-zA-Z0-9])")
 _ALONE = re.compile(
     r"(?<![A-Za-z0-9])(?P<prefix>[yr]{0,2}[pc])(?P<letter>[NM])\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
@@ -16,7 +20,9 @@ _ALONE = re.compile(
 _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
 )
-_CONTEXT = re.compile(r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE)
+_CONTEXT = re.compile(
+    r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
+)
 _EDITION = re.compile(
     r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|\bTNM (?P<c>[5-8])(?=\W{1,2}p?T)",
     re.IGNORECASE,
@@ -67,4 +73,3 @@ def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
     prefixed = "prefix" in match.groupdict() and match["prefix"]
     start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
     return Found(field, field[1] + value, start, match.end("value"), attributes)
-

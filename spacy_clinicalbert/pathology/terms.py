@@ -14,7 +14,9 @@ def load_terms() -> Dict[str, Any]:
     table = srsly.json_loads((files("spacy_clinicalbert.assets") / "pathology_terms.json").read_text(encoding="utf8"))
     sites = table["sites"]
     table["site_names"] = list(sites)
-    table["site"] = re.compile(rf"(?<![A-Za-z-])(?:{'|'.join(f'({form})' for form in sites.values())})(?![A-Za-z])", re.IGNORECASE)
+    table["site"] = re.compile(
+        rf"(?<![A-Za-z-])(?:{'|'.join(f'({form})' for form in sites.values())})(?![A-Za-z])", re.IGNORECASE
+    )
     return table
 
 

@@ -12,7 +12,11 @@ _NOT_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(r"\s(?:patient|checklist|specimens?|protocol)\b", re.IGNORECASE)
-_BARE = frozenset("carcinoma|sarcoma|invasive carcinoma|malignant|infiltrating carcinoma|primary carcinoma|lymphoma|invasive".split("|"))
+_BARE = frozenset(
+    "carcinoma|sarcoma|invasive carcinoma|malignant|infiltrating carcinoma|primary carcinoma|lymphoma|invasive".split(
+        "|"
+    )
+)
 _ROMAN = {"i": "1", "ii": "2"}
 _RENAL = re.compile(r"^(renal cell carcinoma), (papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$")
 
@@ -28,7 +32,9 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
         r"|,?[\s.]{1,3}type[\s.]{1,2}(?:II|I|[12])\b|(?:[\s.]{1,3}of[\s.]{1,3}[a-z]{4,10})?[\s.]{1,3}with[\s.]{1,3}(?:[a-z]{4,16}[\s.]{1,3}){1,2}(?:features|differentiation|cells|component))"
     )
     main = rf"\b(?:(?:{words})[\s.,/-]{{1,3}}){{0,6}}(?:{spaced(parts['heads'])})(?![a-z])(?:{tail}){{0,2}}"
-    return re.compile(main, re.IGNORECASE), re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE)
+    return re.compile(main, re.IGNORECASE), re.compile(
+        rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE
+    )
 
 
 def find_types(text: str) -> Iterator[Found]:
