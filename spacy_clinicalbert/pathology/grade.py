@@ -7,7 +7,7 @@ from .found import GAP, Found
 
 _DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
-_FIGURE = r"(?:[1-4]|IV|III|II|I)(?![\w.]*\d|\w)"
+_FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
 _DIFFERENTIATED = re.compile(
     rf"\b(?P<a>well|moderately|poorly|un)(?:\s?(?:-|to|and|/){{1,2}}\s?(?P<b>moderately|poorly|un)|(?:\s(?:to|and)\s(?P<c>moderately|poorly)))?(?:{GAP})?differentiated",
     re.IGNORECASE,
@@ -18,7 +18,7 @@ _ITEM = re.compile(
 _FUHRMAN = re.compile(rf"\bFuhrman(?:[^.;\d]|\.(?=\s[a-z])){{0,35}}?\bG?(?P<a>{_FIGURE})", re.IGNORECASE)
 _NUCLEAR = re.compile(rf"\bnuclear grade\W{{1,4}}(?P<a>{_FIGURE})", re.IGNORECASE)
 _NOTTINGHAM = re.compile(
-    r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)[^\d.;]{0,4}(?:\([^)]{0,20}\)\W{1,3})?(?P<a>\d)(?:\s?/\s?9)?",
+    r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(]{0,4}(?P<a>\d)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(

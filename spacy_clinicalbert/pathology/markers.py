@@ -19,7 +19,7 @@ NAMES: Dict[str, str] = {
     "CK5/6": r"CK\W?5/6", "CK7": r"CK\W?7|cytokeratin\W?7", "CK19": r"CK\W?19|cytokeratin\W?19", "CK20": r"CK\W?20|cytokeratin\W?20",
     "chromogranin": r"chromogranin(?:\sA)?", "synaptophysin": r"synaptophysin", "CD56": r"CD\W?56", "CD10": r"CD10", "CD117": r"CD117|c-?kit", "CD34": r"CD34", "CD30": r"CD30", "CD99": r"CD99",
     "PLAP": r"PLAP", "AFP": r"alpha\W?feto\W?protein|AFP", "OCT3/4": r"OCT\W?(?:3/)?4", "HBME-1": r"HBME\W?1", "Galectin-3": r"galectin\W?3", "calretinin": r"calretinin", "D2-40": r"D2\W?40",
-    "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA(?=\W{1,2}(?:positive|negative))", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
+    "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
 }  # fmt: skip
 _CANONICAL: List[Tuple[str, "re.Pattern[str]"]] = [
     (name, re.compile(form, re.IGNORECASE)) for name, form in NAMES.items()
@@ -35,7 +35,7 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 _SCORE = re.compile(rf"(?P<name>{_NAME})[^.;\d]{{0,30}}\bscore\s?(?:of|[:=])?\s?(?P<value>[0-3]\+?)", re.IGNORECASE)
-_LIST = rf"(?P<names>{_NAME}(?:(?:\s?,\s?(?:and\s|or\s)?|\s(?:and|or)\s|/|[.]\s(?=[A-Z])){_NAME}){{0,12}})"
+_LIST = rf"(?P<names>{_NAME}(?:(?:\s?,\s?(?:and\s|or\s)?|\s(?:and|or)\s|/){_NAME}){{0,12}})"
 _FOR = re.compile(
     rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stain\w{{0,3}})\s(?:for|with)\s(?:antibodies to\s)?{_LIST}",
     re.IGNORECASE,

@@ -26,7 +26,7 @@ class Value(BaseModel):
     """A normalised value with the places that state it, or with the probability that a classifier gives it."""
 
     model_config = ConfigDict(extra="forbid")
-    value: Union[int, str, List[float]]
+    value: Union[int, str, List[Union[int, float]]]
     source: Literal["stated", "inferred"] = "stated"
     probability: float = Field(1.0, ge=0.0, le=1.0, description="of an inferred value; what is stated has 1")
     evidence: List[Evidence] = Field(

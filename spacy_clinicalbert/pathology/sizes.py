@@ -8,7 +8,7 @@ from .found import Found
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 _AXIS = r"(?:\s?(?:SI|ML|AP)\b)?"
-_MORE = rf"(?:\s?:?\s?{_UNIT})?{_AXIS}\s?(?:[x×]|by)\s{{0,2}}{_NUM}"
+_MORE = rf"(?:\s?:)?(?:\s?{_UNIT})?{_AXIS}\s?(?:[x×]|by)\s{{0,2}}{_NUM}"
 _SIZE = re.compile(rf"(?<![\d.,/]){_NUM}(?:{_MORE}){{0,2}}(?:\s?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
 _ADDITIONAL = re.compile(
     rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\s?{_UNIT})",

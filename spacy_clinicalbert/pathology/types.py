@@ -44,7 +44,7 @@ def find_types(text: str) -> Iterator[Found]:
         before = text[max(0, match.start() - 40) : match.start()]
         if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()):
             continue
-        value = re.sub(r"\s[of]{2}\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", match.group().lower()))
+        value = re.sub(r"\sof\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", match.group().lower()))
         value = dropped.sub("", value).strip(" ,-/")
         value = re.sub(r"\btype (ii|i)\b", lambda found: f"type {_ROMAN[found[1]]}", value)
         if renal := _RENAL.match(value):
