@@ -111,5 +111,5 @@ def write_csv(records: Iterable[Any], file: TextIO) -> None:
 
 
 def json_schema() -> str:
-    """RETURNS (str): The schema of the records, as published in assets/pathology_schema.json."""
+    """RETURNS (str): The schema of the records."""
     return json.dumps(PathologyRecord.model_json_schema(), indent=1, sort_keys=True) + "\n"
