@@ -328,3 +328,18 @@ def make_clinical_summary(
         max_similarity=max_similarity,
         scorer=scorer,
     )
+
+
+@Language.factory(
+    "clinical_pathology",
+    assigns=["doc._.pathology"],
+    default_config={
+        "inferred": {"pT": ["T1", "T2", "T3", "T4"], "pN": ["N0", "N1", "N2", "N3"], "pM": ["M0", "M1"]},
+        "threshold": 0.5,
+    },
+)
+def make_clinical_pathology(nlp: Language, name: str, inferred: Dict[str, List[str]], threshold: float) -> Pipe:
+    """Make the component that reads pathology reports; see `pathology.component.ClinicalPathology`."""
+    from .pathology.component import ClinicalPathology
+
+    return ClinicalPathology(name, inferred=inferred, threshold=threshold)

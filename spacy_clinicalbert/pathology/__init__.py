@@ -1,0 +1,1 @@
+"""Pathology reports as structured records."""

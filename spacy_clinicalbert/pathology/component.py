@@ -1,0 +1,72 @@
+"""The component `clinical_pathology`."""
+
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+from spacy.pipeline import Pipe
+from spacy.tokens import Doc
+
+from .found import Found
+from .grade import find_grades
+from .inferred import add_inferred
+from .invasion import find_invasion
+from .margins import find_margins
+from .markers import find_markers
+from .nodes import find_nodes
+from .procedures import find_procedures
+from .record import Evidence, PathologyRecord, Value
+from .sites import find_sites
+from .sizes import find_sizes
+from .stage import find_stage
+from .types import find_types
+
+FINDERS: Tuple[Callable[[str], Iterator[Found]], ...] = (
+    find_sites, find_procedures, find_types, find_grades, find_sizes, find_margins, find_invasion, find_nodes, find_stage, find_markers,
+)  # fmt: skip
+
+
+class ClinicalPathology(Pipe):
+    """Writes `doc._.pathology`, the structured record of a pathology report.
+
+    name (str): Its name in the pipeline.
+    inferred (Dict[str, List[str]]): Fields, and the labels of `doc.cats` that are their classes.
+    threshold (float): The least probability of an inferred value.
+    RAISES (ValueError): A field is not one of the record, or the threshold is no probability.
+    """
+
+    def __init__(
+        self, name: str = "clinical_pathology", *, inferred: Dict[str, List[str]], threshold: float = 0.5
+    ) -> None:
+        unknown = sorted(set(inferred) - set(PathologyRecord.model_fields))
+        if unknown:
+            raise ValueError(
+                f"'inferred' names {', '.join(unknown)}; the fields are {', '.join(PathologyRecord.model_fields)}."
+            )
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"'threshold' is {threshold}; set a probability, from 0 to 1.")
+        self.name = name
+        self.inferred = inferred
+        self.threshold = threshold
+        if not Doc.has_extension("pathology"):
+            Doc.set_extension("pathology", default=None)
+
+    def __call__(self, doc: Doc) -> Doc:
+        """doc (Doc): The report. RETURNS (Doc): The same, with its record."""
+        doc._.pathology = read_report(doc.text)
+        add_inferred(doc._.pathology, doc.cats, self.inferred, self.threshold)
+        return doc
+
+
+def read_report(text: str) -> PathologyRecord:
+    """text (str): A pathology report. RETURNS (PathologyRecord): What it states."""
+    entries: Dict[Any, Tuple[Found, List[Tuple[int, int]]]] = {}
+    for finder in FINDERS:
+        for found in finder(text):
+            key: Any = (found.field, str(found.value), found.extra.get("name"))
+            if found.extra.get("part"):
+                key = (*key, found.start)  # a count of another container is another value
+            entries.setdefault(key, (found, []))[1].append((found.start, found.end))
+    record = PathologyRecord()
+    for found, places in sorted(entries.values(), key=lambda each: min(each[1])):
+        evidence = [Evidence(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))]
+        getattr(record, found.field).append(Value(value=found.value, evidence=evidence, **found.extra))
+    return record

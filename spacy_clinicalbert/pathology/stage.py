@@ -1,0 +1,75 @@
+"""T, N and M, the edition that they follow, and the stage group."""
+
+import re
+from typing import Iterator, Match, Optional
+
+from .found import Found
+
+_PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
+# "Tlb", "pTia", "NO": scanned 1s and 0s.
+_T = re.compile(
+    rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX][a-e]?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
+)
+_N = re.compile(
+    rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}N\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+)
+_M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}M\s?(?P<value>[01xXO][a-c]?)(?![a-zA-Z0-9])")
+_ALONE = re.compile(
+    r"(?<![A-Za-z0-9])(?P<prefix>[yr]{0,2}[pc])(?P<letter>[NM])\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+)
+_ITEM = re.compile(
+    r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
+)
+_CONTEXT = re.compile(
+    r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
+)
+_EDITION = re.compile(
+    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|\bTNM (?P<c>[5-8])(?=\W{1,2}p?T)",
+    re.IGNORECASE,
+)
+_GROUP = re.compile(
+    r"\b(?P<figo>FIGO\s)?(?:AJCC |pathologic(?:al)? |clinical )?stage(?:\s?group(?:ing)?)?(?P<late>\s?[(]?FIGO[)]?)?\s?[:=]?\s?(?P<value>(?:IV|III|II|I)(?:[ABC]\d?)?)(?![\w/]|\s?of\s)",
+    re.IGNORECASE,
+)
+
+
+def find_stage(text: str) -> Iterator[Found]:
+    """text (str): The report. YIELDS (Found): `pT`, `pN`, `pM` with `prefix` and `suffix`, `edition`, `stage_group`."""
+    seen = set()
+    for match in _T.finditer(text):
+        after = _N.match(text, match.end())
+        before = text[max(0, match.start() - 60) : match.start()]
+        if not (match["prefix"] or after or _CONTEXT.search(before)):
+            continue  # a T2-weighted image, a vertebra, a block
+        prefix = match["prefix"] or ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+        yield _found("pT", match, prefix)
+        metastasis = _M.match(text, after.end() if after else match.end())
+        for field, each in (("pN", after), ("pM", metastasis)):
+            if each:
+                seen.add(each.start("value"))
+                yield _found(field, each, each["prefix"] or prefix)
+    for match in _ALONE.finditer(text):
+        if match.start("value") not in seen:
+            seen.add(match.start("value"))
+            yield _found("p" + match["letter"], match, match["prefix"])
+    for match in _ITEM.finditer(text):
+        if match.start("value") not in seen and match[match["letter"]]:
+            yield _found("p" + match["letter"], match, "p")
+    for match in _EDITION.finditer(text):
+        yield Found("edition", int(match["a"] or match["b"] or match["c"]), *match.span())
+    for match in _GROUP.finditer(text):
+        system = (("system", "FIGO"),) if match["figo"] or match["late"] else ()
+        yield Found("stage_group", match["value"].upper(), *match.span(), system)
+
+
+def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
+    value = match["value"]
+    if value != "is":
+        head = {"l": "1", "I": "1", "i": "1", "O": "0", "x": "X"}.get(value[0], value[0])
+        value = head + value[1:].lower()
+    attributes = (("prefix", prefix),) if prefix else ()
+    if match.groupdict().get("m"):
+        attributes += (("suffix", "m"),)
+    prefixed = "prefix" in match.groupdict() and match["prefix"]
+    start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
+    return Found(field, field[1] + value, start, match.end("value"), attributes)

@@ -1,0 +1,152 @@
+import io
+import time
+
+import pytest
+import spacy
+
+from spacy_clinicalbert.pathology.component import read_report
+from spacy_clinicalbert.pathology.inferred import add_inferred
+from spacy_clinicalbert.pathology.record import PathologyRecord, Value, write_csv
+
+LABELS = {"pT": ["T1", "T2", "T3", "T4"]}
+
+
+def values(text, field):
+    return [value.value for value in getattr(read_report(text), field)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\n\n",
+        "Vascular invasion: Margins: Lymph nodes: Histologic grade:",
+        "Tumor size: not specified. pT: pending.",
+    ],
+)
+def test_component_invents_nothing(text):
+    record = read_report(text)
+    assert not [pair for pair in record.values() if pair[0] != "site"]
+    assert all(value.source == "stated" for _, value in record.values())
+
+
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        ("Tumor size: 2.3 x 1.8 x 1.5 cm.", "tumour_size", [[23, 18, 15]]),
+        ("Tumor size (in cm): 3.2x2.0x1.5. Histologic type: x", "tumour_size", [[32, 20, 15]]),
+        ("The specimen measures 9 x 8 x 7 cm.", "tumour_size", []),
+        ("Stage: pT3NO MX.", "pT", ["T3"]),
+        ("Stage: pT3NO MX.", "pN", ["N0"]),
+        ("Stage: pT3NO MX.", "pM", ["MX"]),
+        ("Tlb tumor, T2 weighted image.", "pT", []),
+        ("ypT2a N1b.", "pN", ["N1b"]),
+        ("Moderately to poorly differentiated carcinoma", "grade", ["G2-G3"]),
+        ("Gleason score 3 + 4 = 7", "grade", ["Gleason 3+4=7"]),
+        ("Fuhrman nuclear grade: II", "grade", ["Fuhrman 2"]),
+        ("Surgical margins: negative.", "margins", ["uninvolved"]),
+        ("Lymphovascular invasion: Not identified.", "lymphovascular_invasion", ["absent"]),
+        ("Perineural invasion: Present.", "perineural_invasion", ["present"]),
+        ("Metastatic carcinoma in two of fourteen lymph nodes (2/14).", "nodes_examined", [14]),
+        ("Metastatic carcinoma in two of fourteen lymph nodes (2/14).", "nodes_positive", [2]),
+        ("Estrogen receptor: positive. Ki-67 30%.", "marker", ["positive", "30%"]),
+    ],
+)
+def test_component_reads_what_is_stated(text, field, expected):
+    assert values(text, field) == expected
+
+
+def test_component_keeps_two_tumours_and_the_addendum():
+    text = "Bladder: urothelial carcinoma, pT3bN0MX. Prostate: adenocarcinoma, pT2bN0MX. ADDENDUM: Ki-67 20%."
+    record = read_report(text)
+    assert [value.value for value in record.pT] == ["T3b", "T2b"]
+    assert [len(value.evidence) for value in record.pN] == [2]
+    assert record.marker[0].evidence[0].text == "Ki-67 20%"
+
+
+def test_component_every_value_has_its_place():
+    text = "Right kidney, radical nephrectomy: clear cell renal cell carcinoma, 3 cm. Margins negative. pT1a NX."
+    found = [value for _, value in read_report(text).values()]
+    assert len(found) >= 8
+    assert all(text[place.start : place.end] == place.text for value in found for place in value.evidence)
+
+
+@pytest.mark.parametrize(
+    "cats, source, conflict",
+    [({"T1": 0.1, "T2": 0.9}, "inferred", False), ({"T1": 0.8, "T2": 0.2}, "inferred", True)],
+)
+def test_inferred_flags_what_differs(cats, source, conflict):
+    record = read_report("Stage: pT2a.")
+    add_inferred(record, cats, LABELS, 0.5)
+    assert [value.source for value in record.pT] == ["stated", source]
+    assert [value.conflict for value in record.pT] == [conflict, conflict]
+    assert record.conflicts() == (["pT"] if conflict else [])
+
+
+def test_inferred_leaves_out_what_is_unlikely_or_unknown():
+    record = PathologyRecord()
+    add_inferred(record, {"T1": 0.4}, LABELS, 0.5)
+    add_inferred(record, {}, LABELS, 0.0)
+    assert record == PathologyRecord()
+
+
+def test_record_stated_value_without_place_is_an_error():
+    with pytest.raises(ValueError, match="needs evidence"):
+        Value(value="T2")
+
+
+def test_record_goes_to_json_and_csv():
+    record = read_report("Tumor size: 2 x 1 cm. pT1a.")
+    assert PathologyRecord.model_validate_json(record.to_json()) == record
+    file = io.StringIO(newline="")
+    write_csv([("a", record)], file)
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 1 + len(list(record.values())) and "a,tumour_size,20 x 10," in lines[1]
+
+
+def test_factory_writes_the_record_and_joins_cats():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_pathology")
+    doc = nlp.make_doc("Stage: pT2 N0.")
+    doc.cats = {"T3": 0.7}
+    doc = nlp(doc)
+    assert doc._.pathology.conflicts() == ["pT"]
+
+
+@pytest.mark.parametrize("config, message", [({"inferred": {"pX": []}}, "pX"), ({"threshold": 2.0}, "threshold")])
+def test_factory_refuses_what_it_cannot_use(config, message):
+    with pytest.raises(ValueError, match=message):
+        spacy.blank("en").add_pipe("clinical_pathology", config=config)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        " ",
+        "1",
+        "1 x ",
+        "T",
+        "pT",
+        "node ",
+        "margin ",
+        "invasive ",
+        "grade ",
+        "ER, ",
+        "( ",
+        ". ",
+        "1/",
+        "left ",
+        "lymph nodes ",
+    ],
+)
+def test_component_time_grows_with_length_alone(piece):
+    def seconds(n):
+        text = piece * (n // len(piece))
+        start = time.process_time()
+        read_report(text)
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(80_000) < 10 * max(seconds(20_000), 0.02)
