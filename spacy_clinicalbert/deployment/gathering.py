@@ -75,7 +75,7 @@ class Gatherer:
         RAISES (QueueFull): Too many wait.
         RAISES (Closed): `close` was called.
         """
-        future: "Future[str]" = Future()
+        future: Future[str] = Future()
         with self._changed:
             if self._closed:
                 raise Closed("The service is shutting down.")

@@ -38,7 +38,7 @@ class Guard:
         count: Callable[[str, int], None],
     ):
         self.app = app
-        self._expected = None if token is None else f"Bearer {token}".encode("utf8")
+        self._expected = None if token is None else f"Bearer {token}".encode()
         self._max_body = max_body
         self._max_requests = max_requests
         self._timeout = timeout

@@ -186,6 +186,8 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
         read_token(tmp_path / "token")
 
 
-@pytest.mark.parametrize("host, expected", [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)])
+@pytest.mark.parametrize(
+    "host, expected", [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
 def test_loopback_addresses_are_known(host, expected):
     assert is_loopback(host) is expected
