@@ -1,0 +1,149 @@
+"""The service: a pipeline behind HTTP. No text of a note stands in a log or in the body of an error."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import Any, AsyncIterator, Dict, Optional, Union
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
+from spacy.language import Language
+
+from .. import __version__
+from .gathering import Closed, Gatherer, NoteFailed, QueueFull
+from .guard import Guard
+
+RETRY: Dict[str, str] = {"Retry-After": "1"}  # seconds
+PLACES = ("body", "text", "id", "patient")
+
+
+class NoteIn(BaseModel):
+    """A note. `id` and `patient` come back in its record."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: StrictStr
+    id: Union[StrictInt, StrictStr, None] = None
+    patient: Optional[StrictStr] = None
+
+
+class Problem(BaseModel):
+    """What went wrong, without anything of the request's body."""
+
+    detail: str
+
+
+REFUSALS: Dict[Union[int, str], Dict[str, Any]] = {
+    code: {"model": Problem, "description": why}
+    for code, why in [
+        (400, "The body could not be read"),
+        (401, "The token is missing or wrong"),
+        (408, "The body came too slowly"),
+        (413, "The body or the note is too long"),
+        (422, "Not a note, or the pipeline failed on it"),
+        (429, "Too many notes wait"),
+        (503, "Shutting down, too many requests, or not done in time"),
+    ]
+}
+
+
+def make_app(
+    nlp: Language,
+    *,
+    token: Optional[str] = None,
+    max_body: int = 4_000_000,
+    max_length: int = 200_000,
+    timeout: float = 60.0,
+    **gathering: Any,
+) -> FastAPI:
+    """Put a pipeline behind HTTP.
+
+    nlp (Language): The pipeline; the service's alone from now on.
+    token (Optional[str]): What clients must send as `Authorization: Bearer TOKEN`, but for `/health` and `/ready`.
+    max_body (int): Bytes of a request.
+    max_length (int): Characters of a note; no more than the pipeline's own `max_length` holds.
+    timeout (float): Seconds for the body to come in, and again for the note to be annotated.
+    gathering (Any): See `gathering.Gatherer`.
+    RETURNS (FastAPI): The app. Its `state.gatherer` is closed when the app shuts down.
+    """
+    registry = CollectorRegistry()
+    requests = Counter("clinicalbert_requests", "Requests", ["path", "status"], registry=registry)
+    seconds = Histogram("clinicalbert_request_seconds", "Time of a request to /annotate", registry=registry)
+    batches = Histogram(
+        "clinicalbert_batch_notes", "Notes of a batch", buckets=[1, 2, 4, 8, 16, 32, 64], registry=registry
+    )
+    gatherer = Gatherer(nlp, observe=batches.observe, **gathering)
+    max_length = min(max_length, nlp.max_length)
+    Gauge("clinicalbert_waiting_notes", "Notes that wait", registry=registry).set_function(lambda: len(gatherer))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(gatherer.close)
+
+    # FastAPI's pages of documentation load scripts from a CDN; /openapi.json says the same.
+    app = FastAPI(title="spacy-clinicalbert", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.gatherer = gatherer
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(
+        Guard,
+        token=token,
+        max_body=max_body,
+        max_requests=gatherer.max_waiting + 2 * gatherer.max_notes,
+        timeout=timeout,
+        count=lambda path, status: requests.labels(path, str(status)).inc(),
+    )
+
+    @app.post("/annotate", responses={200: {"description": "The note's record"}, **REFUSALS})
+    async def annotate(note: NoteIn) -> Response:
+        """What the pipeline finds in a note: the record that the command `annotate` writes, without `position`."""
+        if len(note.text) > max_length:
+            return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
+        begun = time.monotonic()
+        try:
+            future = gatherer.submit(note.text, note.id, note.patient)
+        except QueueFull as error:
+            return _problem(429, str(error))
+        except Closed as error:
+            return _problem(503, str(error))
+        try:
+            line = await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+        except NoteFailed as error:
+            return _problem(422, f"The note could not be annotated: {error}")
+        except asyncio.TimeoutError:  # what still waited is cancelled
+            return _problem(503, f"The note was not annotated within {timeout:g} seconds.")
+        finally:
+            seconds.observe(time.monotonic() - begun)
+        return Response(line, media_type="application/json")
+
+    @app.get("/health")
+    async def health() -> Dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/ready", responses={503: REFUSALS[503]})
+    async def ready() -> Response:
+        """Whether notes are taken."""
+        return JSONResponse({"status": "ready"}) if gatherer.ready else _problem(503, "No notes are taken.")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Counts and times, as Prometheus reads them."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status, RETRY if status in (429, 503) else None)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own answer repeats the input, and names fields that the client made up."""
+    assert isinstance(error, RequestValidationError)
+    said = {
+        f"{'.'.join(str(part) for part in each['loc'] if part in PLACES)}: {each['type']}" for each in error.errors()
+    }
+    return _problem(422, "; ".join(sorted(said)))
