@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any, AsyncIterator, Dict, Optional, Union
 
 from fastapi import FastAPI, Request
@@ -12,7 +13,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
 from spacy.language import Language
 
-from .. import __version__
 from .gathering import Closed, Gatherer, NoteFailed, QueueFull
 from .guard import Guard
 
@@ -84,7 +84,7 @@ def make_app(
         await asyncio.to_thread(gatherer.close)
 
     # FastAPI's pages of documentation load scripts from a CDN; /openapi.json says the same.
-    app = FastAPI(title="spacy-clinicalbert", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="spacy-clinicalbert", version=version("spacy-clinicalbert"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.gatherer = gatherer
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(

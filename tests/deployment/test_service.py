@@ -6,7 +6,7 @@ import pytest
 from spacy.language import Language
 
 pytest.importorskip("fastapi")
-pytest.importorskip("httpx")
+pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
 from spacy_clinicalbert.cli.serve import is_loopback, read_token
