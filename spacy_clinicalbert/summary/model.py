@@ -111,7 +111,7 @@ def forward_scorer(model: Summarizer, X: Notes, is_train: bool) -> Tuple[Sentenc
     if not sum(sizes):
         return SentenceScores([ops.alloc1f(0) for _ in sizes], vectors), lambda d_scores: X.docs
     ends = numpy.cumsum(sizes)[:-1]
-    notes = [xp.broadcast_to(each.mean(axis=0) if len(each) else 0.0, each.shape) for each in vectors]
+    notes = [xp.broadcast_to(each.mean(axis=0), each.shape) if len(each) else each for each in vectors]
     known = ops.asarray2f(numpy.concatenate(X.features))  # type: ignore[arg-type]
     inputs = xp.concatenate([xp.concatenate(vectors), xp.concatenate(notes), known], axis=1)
     scores, backprop_score = model.get_ref("score")(inputs, is_train)

@@ -101,7 +101,6 @@ def test_gradient_is_that_of_the_loss(toy):
         nlp.get_pipe("encoder")(example.predicted)
     layer = next(node for node in pipe.model.walk() if node.name == "maxout" or node.has_param("W"))
     bias = layer.get_param("b")
-    place = tuple(0 for _ in bias.shape)
     pipe.update(examples)
     slopes = layer.get_grad("b").copy()
     place = numpy.unravel_index(numpy.abs(slopes).argmax(), slopes.shape)
