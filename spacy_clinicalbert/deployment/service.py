@@ -84,7 +84,13 @@ def make_app(
         await asyncio.to_thread(gatherer.close)
 
     # FastAPI's pages of documentation load scripts from a CDN; /openapi.json says the same.
-    app = FastAPI(title="spacy-clinicalbert", version=version("spacy-clinicalbert"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="spacy-clinicalbert",
+        version=version("spacy-clinicalbert"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     app.state.gatherer = gatherer
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(

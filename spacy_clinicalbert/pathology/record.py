@@ -111,5 +111,5 @@ def write_csv(records: Iterable[Any], file: TextIO) -> None:
 
 
 def json_schema() -> str:
-    """RETURNS (str): The schema of the records."""
+    """RETURNS (str): The schema of the records, which assets/pathology_schema.json publishes."""
     return json.dumps(PathologyRecord.model_json_schema(), indent=1, sort_keys=True) + "\n"

@@ -1,12 +1,13 @@
 import io
 import time
+from importlib.resources import files
 
 import pytest
 import spacy
 
 from spacy_clinicalbert.pathology.component import read_report
 from spacy_clinicalbert.pathology.inferred import add_inferred
-from spacy_clinicalbert.pathology.record import PathologyRecord, Value, write_csv
+from spacy_clinicalbert.pathology.record import PathologyRecord, Value, json_schema, write_csv
 
 LABELS = {"pT": ["T1", "T2", "T3", "T4"]}
 
@@ -150,3 +151,8 @@ def test_component_time_grows_with_length_alone(piece):
 
     seconds(1000)
     assert seconds(80_000) < 10 * max(seconds(20_000), 0.02)
+
+
+def test_record_published_schema_is_that_of_the_code():
+    published = files("spacy_clinicalbert.assets") / "pathology_schema.json"
+    assert published.read_text(encoding="utf8") == json_schema()
