@@ -121,7 +121,9 @@ def test_gradient_of_the_embeddings_holds_the_words_of_the_batch_alone_and_steps
             assert words.weight.grad.is_sparse == sparse
             model.finish_update(optimizer)
         stepped.append({name: weights.detach() for name, weights in model.shims[0].network.named_parameters()})
-    assert all(torch.allclose(stepped[0][name], stepped[1][name], atol=1e-6) for name in stepped[0])
+    # A key's bias moves all scores of a query alike: its gradient is zero but for rounding, which Adam blows up.
+    names = [name for name in stepped[0] if not name.endswith("key.bias")]
+    assert all(torch.allclose(stepped[0][name], stepped[1][name], atol=1e-6) for name in names)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
