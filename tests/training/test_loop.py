@@ -188,10 +188,11 @@ def test_frozen_encoder_resumes(joint_config, toy, tmp_path, stop_in):
     with stop_in(1):
         assert run(make(), tmp_path / "run")[0] == signal.SIGTERM
     run(make(), tmp_path / "run", resume=True)
-    # Of a frozen encoder a step predicts the vectors, and those that were made in another batch can differ in their last bits.
-    whole, resumed = (weights(tmp_path / name / "model-last") for name in ("whole", "run"))
-    assert whole.keys() == resumed.keys()
-    assert all(numpy.allclose(whole[name], resumed[name], atol=1e-4) for name in whole)
+    # Seen on a processor without AVX512: one weight's last bit, 1.5e-8; where it comes from is not known.
+    for model in ("model-last", "model-best"):
+        whole, resumed = (weights(tmp_path / name / model) for name in ("whole", "run"))
+        assert whole.keys() == resumed.keys()
+        assert all(numpy.allclose(whole[name], resumed[name], rtol=0, atol=1e-6) for name in whole)
 
 
 def test_resuming_without_a_checkpoint_begins(joint_config, tmp_path):
