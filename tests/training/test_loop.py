@@ -235,7 +235,11 @@ def test_commands_say_how_they_ended(joint_config, tmp_path, stop_in):
     config, output = tmp_path / "config.cfg", tmp_path / "run"
     joint_config(**{"training.max_steps": 2}).to_disk(config, interpolate=False)
     found = CliRunner().invoke(app, ["labels", str(config), str(tmp_path / "labels"), "--paths.labels", "none"])
-    assert found.exit_code == 0 and f"note_type: {tmp_path}" in found.output and (tmp_path / "labels").is_dir()
+    assert (
+        found.exit_code == 0
+        and f"clinical_note_classifier: {tmp_path}" in found.output
+        and (tmp_path / "labels").is_dir()
+    )
     command = ["train", str(config), "--output", str(output)]
     with stop_in(1):
         found = CliRunner().invoke(app, command)
