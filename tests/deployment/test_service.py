@@ -1,19 +1,32 @@
 import logging
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from spacy.language import Language
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
+import httpx2
 from starlette.testclient import TestClient
 
 from spacy_clinicalbert.cli.serve import is_loopback, read_token
 from spacy_clinicalbert.deployment.gathering import Closed, Gatherer, NoteFailed, QueueFull
 from spacy_clinicalbert.deployment.records import to_record
 from spacy_clinicalbert.deployment.service import make_app
-from tests.deployment.conftest import TEXT, make_nlp
+from spacy_clinicalbert.pathology.component import read_report
+from spacy_clinicalbert.pathology.record import PathologyRecord
+from spacy_clinicalbert.summary.render import to_dict
+from tests.deployment.conftest import TEXT, make_nlp, write_plugin
+from tests.summary.conftest import NOTE as SUMMARY_NOTE
+from tests.summary.conftest import make_nlp as make_summary_nlp
 
 SECRET = "Zyxwv"
 
@@ -61,7 +74,7 @@ def test_concurrent_clients_get_their_own_answers_in_shared_batches():
     with TestClient(app) as client, ThreadPoolExecutor(16) as pool:
         for number, answer in pool.map(ask, range(120)):
             if number % 7 == 0:
-                assert answer.status_code == 422 and "ValueError in conftest.py" in answer.text
+                assert answer.status_code == 422 and answer.json() == {"detail": "The pipeline failed on the note."}
             else:
                 record = answer.json()
                 assert record["id"] == number and record["entities"][0]["start"] == 2 * number
@@ -81,6 +94,8 @@ def test_concurrent_clients_get_their_own_answers_in_shared_batches():
         (f'"{SECRET}"', 422),
         (f'{{"text": "bad {SECRET}"}}', 422),
         (f'{{"text": "\\ud800 {SECRET}"}}', 422),
+        (f'{{"text": "{SECRET}", "id": "\\ud800"}}', 422),
+        (f'{{"text": "{SECRET}", "patient": "\\udfff {SECRET}"}}', 422),
         (f'{{"text": "{SECRET}{"x" * 60}"}}', 413),
         (f'{{"text": "{SECRET}{"x" * 600}"}}', 413),
         (SECRET.encode() + b"\xff", 400),
@@ -95,6 +110,120 @@ def test_refusals_repeat_nothing_of_the_body(content, status, caplog):
         assert client.post("/annotate", json={"text": "fever"}).status_code == 200
     assert answer.status_code == status and answer.json()["detail"]
     assert SECRET not in answer.text and SECRET not in caplog.text
+
+
+def test_why_the_pipeline_failed_stands_in_the_log_alone(caplog):
+    with TestClient(make_app(make_nlp("bulk_fails_on_bad"))) as client:
+        answer = client.post("/annotate", json={"text": "bad"})
+    assert "conftest" not in answer.text and "bulk_fails" not in answer.text
+    assert "the component 'bulk_fails_on_bad': ValueError in conftest.py, line " in caplog.text
+
+
+REPORT = "Right kidney, radical nephrectomy: tumor size: 3.0 x 2.5 cm. Pathologic stage: pT1a NX."
+
+
+def test_pathology_answers_with_the_reports_record():
+    with TestClient(make_app(make_nlp("clinical_pathology"))) as client:
+        answer = client.post("/pathology", json={"text": REPORT, "id": 1, "patient": "p1"}).json()
+        record = PathologyRecord.model_validate(answer.pop("pathology"))
+        assert answer == {"version": 1, "id": 1, "patient": "p1"}
+        assert record == read_report(REPORT) and record.pT[0].value == "T1a"
+        assert client.post("/pathology", json={"text": ""}).json() == {"version": 1, "id": None, "pathology": {}}
+        assert client.post("/annotate", json={"text": REPORT}).json()["custom"]["pathology"]["pT"]
+        assert client.post("/summarize", json={"text": REPORT}).status_code == 404
+        assert 'path="/pathology",status="200"' in client.get("/metrics").text
+
+
+def test_summarize_answers_with_sentences_and_case(toy):
+    nlp = make_summary_nlp(toy, max_words=10)
+    nlp.add_pipe("clinical_sections", first=True)
+    expected = to_dict(nlp(SUMMARY_NOTE))
+    with TestClient(make_app(nlp)) as client:
+        answer = client.post("/summarize", json={"text": SUMMARY_NOTE, "id": "n1"}).json()
+        empty = client.post("/summarize", json={"text": ""}).json()
+        paths = set(client.get("/openapi.json").json()["paths"])
+    assert answer == {"version": 1, "id": "n1", **expected} and answer["summary"] and answer["case"]
+    assert empty == {"version": 1, "id": None, "summary": [], "case": {}}
+    assert paths == {"/annotate", "/summarize", "/health", "/ready", "/metrics"}
+
+
+def test_requests_to_different_endpoints_share_a_batch():
+    sizes = []
+    nlp, gate = gated()
+    gatherer = Gatherer(nlp, observe=sizes.append, gathering=0)
+    first = gatherer.submit("fever")
+    assert gate.entered.wait(10)
+    says = [lambda doc: {"words": len(doc)}, lambda doc: {"text": doc.text}, lambda doc: 1 / 0]
+    futures = [gatherer.submit("No fever.", say=say) for say in says]
+    gate.open.set()
+    gatherer.close()
+    assert first.result(0) and sizes == [1, 3]
+    assert [future.result(0) for future in futures[:2]] == ['{"words": 3}', '{"text": "No fever."}']
+    with pytest.raises(NoteFailed):
+        futures[2].result(0)
+
+
+@pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
+def test_answers_are_as_openapi_describes_them(mode):
+    """Generated requests: no server error, no status or form of an answer that the description has not, nothing accepted that it forbids."""
+    schemathesis = pytest.importorskip("schemathesis")
+    app = make_app(make_nlp("clinical_pathology"), gathering=0)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    paths = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if mode == "NEGATIVE" and not operation.body:
+            continue
+
+        @settings(
+            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode[mode]))
+        def check(case):
+            case.call_and_validate()
+
+        check()
+        paths.add(operation.path)
+    assert {"/annotate", "/pathology"} <= paths
+
+
+def test_sigterm_lets_a_running_request_finish(tmp_path):
+    nlp = make_nlp()
+    nlp.add_pipe("bulk_waits", config={"folder": str(tmp_path)})
+    nlp.to_disk(tmp_path / "pipeline")
+    environment = {**os.environ, "PYTHONPATH": write_plugin(tmp_path, bulk_waits="make_waiting")}
+    command = [sys.executable, "-m", "spacy", "clinicalbert", "serve", str(tmp_path / "pipeline"), "--port", "0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            url = next(found[0] for line in process.stderr if (found := re.search(r"http://127.0.0.1:\d+", line)))
+            log = []
+            reading = threading.Thread(target=lambda: log.extend(process.stderr))
+            reading.start()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(
+                    httpx2.post, f"{url}/annotate", json={"text": f"{SECRET} fever.", "id": 7}, timeout=60
+                )
+                wait_for((tmp_path / "entered").exists)
+                process.send_signal(signal.SIGTERM)
+                wait_for(lambda: any("Shutting down" in line for line in log))
+                with pytest.raises(httpx2.TransportError):
+                    httpx2.get(f"{url}/health", timeout=60)
+                (tmp_path / "open").touch()
+                answer = asked.result(60)
+            assert process.wait(60) in (0, -signal.SIGTERM)
+            reading.join(60)
+        finally:
+            (tmp_path / "open").touch()
+            process.kill()
+    assert answer.status_code == 200 and answer.json()["id"] == 7 and answer.json()["entities"]
+    assert SECRET not in "".join(log)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "tøken", "Basic tøken", "Bearer tøken2"])
@@ -165,11 +294,12 @@ def test_batches_are_bounded_by_notes_and_characters():
     assert sizes == [1, 3, 1, 1, 1, 2] and all(future.result(0) for future in futures)
 
 
-def test_an_error_of_the_gatherer_fails_its_batch_and_the_thread_goes_on():
+def test_an_error_of_the_gatherer_fails_its_batch_and_the_thread_goes_on(caplog):
     gatherer = Gatherer(make_nlp())
     right, gatherer._annotator = gatherer._annotator, None
-    with pytest.raises(NoteFailed, match="TypeError"):
+    with pytest.raises(NoteFailed):
         gatherer.submit("fever").result(10)
+    assert "A batch of 1 notes failed: TypeError in gathering.py" in caplog.text
     gatherer._annotator = right
     assert gatherer.submit("fever").result(10)
     gatherer.close()
