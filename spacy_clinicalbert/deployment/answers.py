@@ -42,6 +42,7 @@ class Answer(NamedTuple):
     about (str): What it says, for the description.
     say (Callable[[Doc, Any], Any]): Makes the answer of the Doc, behind the pipeline and with the encoder's vectors, and of what the client sent.
     body (Type[NoteIn]): What the client sends.
+    prepare (Optional[Callable[[Doc, Any], Any]]): Writes on the Doc, before the pipeline, what its components read of what was sent.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Answer(NamedTuple):
     about: str
     say: Callable[[Doc, Any], Any]
     body: Type[NoteIn] = NoteIn
+    prepare: Optional[Callable[[Doc, Any], Any]] = None
 
 
 def _record(doc: Doc, note: NoteIn) -> Any:

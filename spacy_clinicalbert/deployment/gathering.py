@@ -37,6 +37,7 @@ class NoteFailed(ValueError):
 class _Waiting(NamedTuple):
     note: Note
     say: Say
+    prepare: Optional[Say]
     future: "Future[str]"
 
 
@@ -65,7 +66,7 @@ class Gatherer:
         self.max_characters = max_characters
         self.gathering = gathering
         self._observe = observe
-        self._annotator = Annotator(nlp, self._say)
+        self._annotator = Annotator(nlp, self._say, self._prepare)
         self._batch: List[_Waiting] = []
         self._waiting: Deque[_Waiting] = deque()
         self._changed = threading.Condition()
@@ -74,11 +75,17 @@ class Gatherer:
         self._thread.start()
 
     def submit(
-        self, text: str, id: Union[str, int, None] = None, patient: Optional[str] = None, say: Say = to_record
+        self,
+        text: str,
+        id: Union[str, int, None] = None,
+        patient: Optional[str] = None,
+        say: Say = to_record,
+        prepare: Optional[Say] = None,
     ) -> "Future[str]":
         """Hand in a note. Cancel the future to take it back, while it waits.
 
         say (Callable[[Doc], Any]): What is answered, made of the Doc in the pipeline's thread.
+        prepare (Optional[Callable[[Doc], Any]]): Writes on the Doc what the pipeline shall read there.
         RETURNS (Future[str]): The answer as JSON, or the error `NoteFailed`.
         RAISES (QueueFull): Too many wait.
         RAISES (Closed): `close` was called.
@@ -89,7 +96,7 @@ class Gatherer:
                 raise Closed("The service is shutting down.")
             if len(self._waiting) >= self.max_waiting:
                 raise QueueFull("Too many notes wait.")
-            self._waiting.append(_Waiting(Note(0, id, text, patient), say, future))
+            self._waiting.append(_Waiting(Note(0, id, text, patient), say, prepare, future))
             self._changed.notify()
         return future
 
@@ -163,3 +170,8 @@ class Gatherer:
 
     def _say(self, doc: Doc, note: Note) -> str:
         return dump(self._batch[note.position].say(doc))
+
+    def _prepare(self, doc: Doc, note: Note) -> None:
+        prepare = self._batch[note.position].prepare
+        if prepare is not None:
+            prepare(doc)

@@ -13,13 +13,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from pydantic import BaseModel
 from spacy.language import Language
 
-from .answers import Answer, find_answers
+from .answers import ANSWERS, Answer, find_answers
 from .gathering import Closed, Gatherer, NoteFailed, QueueFull
 from .guard import OPEN, Guard
 
 RETRY: Dict[str, str] = {"Retry-After": "1"}  # seconds
 METERS = ("/metrics", "/openapi.json")
-PLACES = ("body", "text", "id", "patient")
+PLACES = {"body", *(name for answer in ANSWERS for name in answer.body.model_fields)}
 
 
 class Problem(BaseModel):
@@ -103,7 +103,13 @@ def make_app(
                 return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
             begun = time.monotonic()
             try:
-                future = gatherer.submit(note.text, note.id, note.patient, lambda doc: answer.say(doc, note))
+                future = gatherer.submit(
+                    note.text,
+                    note.id,
+                    note.patient,
+                    lambda doc: answer.say(doc, note),
+                    answer.prepare and (lambda doc: answer.prepare(doc, note)),
+                )
             except QueueFull as error:
                 return _problem(429, str(error))
             except Closed as error:

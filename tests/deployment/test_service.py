@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import List
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,8 @@ import httpx2
 from starlette.testclient import TestClient
 
 from spacy_clinicalbert.cli.serve import is_loopback, read_token
+from spacy_clinicalbert.deployment import answers
+from spacy_clinicalbert.deployment.answers import Answer, NoteIn, Text
 from spacy_clinicalbert.deployment.gathering import Closed, Gatherer, NoteFailed, QueueFull
 from spacy_clinicalbert.deployment.records import to_record
 from spacy_clinicalbert.deployment.service import make_app
@@ -145,6 +148,28 @@ def test_summarize_answers_with_sentences_and_case(toy):
     assert answer == {"version": 1, "id": "n1", **expected} and answer["summary"] and answer["case"]
     assert empty == {"version": 1, "id": None, "summary": [], "case": {}}
     assert paths == {"/annotate", "/summarize", "/health", "/ready", "/metrics"}
+
+
+def test_an_endpoint_is_a_row_with_a_body_what_components_read_and_what_is_said(monkeypatch):
+    """As one for questions would be."""
+
+    class Asked(NoteIn):
+        questions: List[Text]
+
+    def prepare(doc, note):
+        doc._.questions = note.questions
+
+    def say(doc, note):
+        return {"id": note.id, "asked": doc._.questions, "pieces": len(doc)}
+
+    row = Answer("/asked", "entity_ruler", "", say, Asked, prepare)
+    monkeypatch.setattr(answers, "ANSWERS", [*answers.ANSWERS, row])
+    with TestClient(make_app(make_nlp())) as client:
+        answer = client.post("/asked", json={"text": "No fever.", "questions": ["Why?"]})
+        assert answer.json() == {"id": None, "asked": ["Why?"], "pieces": 3}
+        assert client.post("/annotate", json={"text": "No fever.", "questions": ["Why?"]}).status_code == 422
+        assert client.post("/asked", json={"text": "No fever."}).status_code == 422
+        assert "/asked" in client.get("/openapi.json").json()["paths"]
 
 
 def test_requests_to_different_endpoints_share_a_batch():
