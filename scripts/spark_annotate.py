@@ -45,8 +45,8 @@ def main(
     try:
         notes = spark.read.format(from_.value).load(source)
         if patient_field is not None:
-            # What a patient's notes repeat is encoded once where they are annotated together.
-            by = F.col(f"`{patient_field}`")
+            # What a patient's notes repeat is encoded once where they are annotated together. Those of nobody would all be in one partition.
+            by = F.coalesce(*(F.col(f"`{name}`").cast("string") for name in (patient_field, id_field)))
             notes = notes.repartition(partitions, by) if partitions else notes.repartition(by)
             notes = notes.sortWithinPartitions(by)
         elif partitions is not None:
@@ -62,7 +62,7 @@ def main(
         )
         annotated.write.parquet(output)
         # Of what was written: `annotated` would be computed again.
-        total, failed = spark.read.parquet(output).agg(F.count("*"), F.count(REASON)).first()
+        ((total, failed),) = spark.read.parquet(output).agg(F.count("*"), F.count(REASON)).collect()
     except (PySparkException, ValueError, ImportError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from None

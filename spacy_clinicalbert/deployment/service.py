@@ -98,6 +98,8 @@ def make_app(
     )
 
     def add(answer: Answer) -> None:
+        prepare = answer.prepare
+
         async def handle(note: answer.body) -> Response:  # type: ignore[name-defined]
             if len(note.text) > max_length:
                 return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
@@ -108,7 +110,7 @@ def make_app(
                     note.id,
                     note.patient,
                     lambda doc: answer.say(doc, note),
-                    answer.prepare and (lambda doc: answer.prepare(doc, note)),
+                    None if prepare is None else lambda doc: prepare(doc, note),
                 )
             except QueueFull as error:
                 return _problem(429, str(error))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -169,3 +170,26 @@ def make_doc(note_id=7, patient="p1", assertion=None):
         rows = [{axis: [label, 0.9] for axis, label in assertion.items()} for _ in doc.ents]
         doc.spans["assertions"] = SpanGroup(doc, name="assertions", spans=doc.ents, attrs={"assertion": rows})
     return doc
+
+
+class Gate:
+    """A component that waits until it is let through."""
+
+    def __init__(self):
+        self.open, self.entered = threading.Event(), threading.Event()
+
+    def __call__(self, doc):
+        self.entered.set()
+        assert self.open.wait(20)
+        return doc
+
+
+@Language.factory("service_gate")
+def make_gate(nlp, name):
+    return Gate()
+
+
+def gated():
+    """RETURNS: A pipeline with a gate at its end, and the gate."""
+    nlp = make_nlp("service_gate")
+    return nlp, nlp.get_pipe("service_gate")

@@ -7,11 +7,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import List
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from spacy.language import Language
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
@@ -19,41 +17,11 @@ import httpx2
 from starlette.testclient import TestClient
 
 from spacy_clinicalbert.cli.serve import is_loopback, read_token
-from spacy_clinicalbert.deployment import answers
-from spacy_clinicalbert.deployment.answers import Answer, NoteIn, Text
-from spacy_clinicalbert.deployment.gathering import Closed, Gatherer, NoteFailed, QueueFull
 from spacy_clinicalbert.deployment.records import to_record
 from spacy_clinicalbert.deployment.service import make_app
-from spacy_clinicalbert.pathology.component import read_report
-from spacy_clinicalbert.pathology.record import PathologyRecord
-from spacy_clinicalbert.summary.render import to_dict
-from tests.deployment.conftest import TEXT, make_nlp, write_plugin
-from tests.summary.conftest import NOTE as SUMMARY_NOTE
-from tests.summary.conftest import make_nlp as make_summary_nlp
+from tests.deployment.conftest import TEXT, gated, make_nlp, write_plugin
 
 SECRET = "Zyxwv"
-
-
-class Gate:
-    """A component that waits until it is let through."""
-
-    def __init__(self):
-        self.open, self.entered = threading.Event(), threading.Event()
-
-    def __call__(self, doc):
-        self.entered.set()
-        assert self.open.wait(20)
-        return doc
-
-
-@Language.factory("service_gate")
-def make_gate(nlp, name):
-    return Gate()
-
-
-def gated():
-    nlp = make_nlp("service_gate")
-    return nlp, nlp.get_pipe("service_gate")
 
 
 def test_annotate_answers_with_the_commands_record():
@@ -65,9 +33,6 @@ def test_annotate_answers_with_the_commands_record():
 
 
 def test_concurrent_clients_get_their_own_answers_in_shared_batches():
-    sizes = []
-    gatherer = Gatherer(make_nlp("bulk_raises_with_its_batch"), observe=sizes.append, gathering=0.05)
-    gatherer.close()
     app = make_app(make_nlp("bulk_raises_with_its_batch"), gathering=0.02)
 
     def ask(number):
@@ -120,72 +85,6 @@ def test_why_the_pipeline_failed_stands_in_the_log_alone(caplog):
         answer = client.post("/annotate", json={"text": "bad"})
     assert "conftest" not in answer.text and "bulk_fails" not in answer.text
     assert "the component 'bulk_fails_on_bad': ValueError in conftest.py, line " in caplog.text
-
-
-REPORT = "Right kidney, radical nephrectomy: tumor size: 3.0 x 2.5 cm. Pathologic stage: pT1a NX."
-
-
-def test_pathology_answers_with_the_reports_record():
-    with TestClient(make_app(make_nlp("clinical_pathology"))) as client:
-        answer = client.post("/pathology", json={"text": REPORT, "id": 1, "patient": "p1"}).json()
-        record = PathologyRecord.model_validate(answer.pop("pathology"))
-        assert answer == {"version": 1, "id": 1, "patient": "p1"}
-        assert record == read_report(REPORT) and record.pT[0].value == "T1a"
-        assert client.post("/pathology", json={"text": ""}).json() == {"version": 1, "id": None, "pathology": {}}
-        assert client.post("/annotate", json={"text": REPORT}).json()["custom"]["pathology"]["pT"]
-        assert client.post("/summarize", json={"text": REPORT}).status_code == 404
-        assert 'path="/pathology",status="200"' in client.get("/metrics").text
-
-
-def test_summarize_answers_with_sentences_and_case(toy):
-    nlp = make_summary_nlp(toy, max_words=10)
-    nlp.add_pipe("clinical_sections", first=True)
-    expected = to_dict(nlp(SUMMARY_NOTE))
-    with TestClient(make_app(nlp)) as client:
-        answer = client.post("/summarize", json={"text": SUMMARY_NOTE, "id": "n1"}).json()
-        empty = client.post("/summarize", json={"text": ""}).json()
-        paths = set(client.get("/openapi.json").json()["paths"])
-    assert answer == {"version": 1, "id": "n1", **expected} and answer["summary"] and answer["case"]
-    assert empty == {"version": 1, "id": None, "summary": [], "case": {}}
-    assert paths == {"/annotate", "/summarize", "/health", "/ready", "/metrics"}
-
-
-def test_an_endpoint_is_a_row_with_a_body_what_components_read_and_what_is_said(monkeypatch):
-    """As one for questions would be."""
-
-    class Asked(NoteIn):
-        questions: List[Text]
-
-    def prepare(doc, note):
-        doc._.questions = note.questions
-
-    def say(doc, note):
-        return {"id": note.id, "asked": doc._.questions, "pieces": len(doc)}
-
-    row = Answer("/asked", "entity_ruler", "", say, Asked, prepare)
-    monkeypatch.setattr(answers, "ANSWERS", [*answers.ANSWERS, row])
-    with TestClient(make_app(make_nlp())) as client:
-        answer = client.post("/asked", json={"text": "No fever.", "questions": ["Why?"]})
-        assert answer.json() == {"id": None, "asked": ["Why?"], "pieces": 3}
-        assert client.post("/annotate", json={"text": "No fever.", "questions": ["Why?"]}).status_code == 422
-        assert client.post("/asked", json={"text": "No fever."}).status_code == 422
-        assert "/asked" in client.get("/openapi.json").json()["paths"]
-
-
-def test_requests_to_different_endpoints_share_a_batch():
-    sizes = []
-    nlp, gate = gated()
-    gatherer = Gatherer(nlp, observe=sizes.append, gathering=0)
-    first = gatherer.submit("fever")
-    assert gate.entered.wait(10)
-    says = [lambda doc: {"words": len(doc)}, lambda doc: {"text": doc.text}, lambda doc: 1 / 0]
-    futures = [gatherer.submit("No fever.", say=say) for say in says]
-    gate.open.set()
-    gatherer.close()
-    assert first.result(0) and sizes == [1, 3]
-    assert [future.result(0) for future in futures[:2]] == ['{"words": 3}', '{"text": "No fever."}']
-    with pytest.raises(NoteFailed):
-        futures[2].result(0)
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
@@ -288,46 +187,6 @@ def test_a_full_queue_and_a_late_answer_say_when_to_come_again():
         assert full.status_code == 429 and full.headers["Retry-After"]
         gate.open.set()
         assert held.result(10) and waiting.result(10)
-
-
-def test_closing_finishes_what_was_taken_and_takes_no_more():
-    nlp, gate = gated()
-    gatherer = Gatherer(nlp, max_notes=1)
-    futures = [gatherer.submit("fever", id=number) for number in range(4)]
-    closing = threading.Thread(target=gatherer.close)
-    closing.start()
-    while gatherer.ready:
-        pass
-    with pytest.raises(Closed):
-        gatherer.submit("fever")
-    gate.open.set()
-    closing.join(10)
-    assert [f'"id": {number}' in future.result(0) for number, future in enumerate(futures)] == [True] * 4
-
-
-def test_batches_are_bounded_by_notes_and_characters():
-    nlp, gate = gated()
-    sizes = []
-    gatherer = Gatherer(nlp, max_waiting=8, max_notes=3, max_characters=20, observe=sizes.append, gathering=0)
-    futures = [gatherer.submit("first")]
-    assert gate.entered.wait(10)
-    futures += [gatherer.submit(text) for text in ["a", "b", "c", "x" * 15, "y" * 15, "z" * 30, "d", "e"]]
-    with pytest.raises(QueueFull):
-        gatherer.submit("f")
-    gate.open.set()
-    gatherer.close()
-    assert sizes == [1, 3, 1, 1, 1, 2] and all(future.result(0) for future in futures)
-
-
-def test_an_error_of_the_gatherer_fails_its_batch_and_the_thread_goes_on(caplog):
-    gatherer = Gatherer(make_nlp())
-    right, gatherer._annotator = gatherer._annotator, None
-    with pytest.raises(NoteFailed):
-        gatherer.submit("fever").result(10)
-    assert "A batch of 1 notes failed: TypeError in gathering.py" in caplog.text
-    gatherer._annotator = right
-    assert gatherer.submit("fever").result(10)
-    gatherer.close()
 
 
 def test_tokens_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
