@@ -4,9 +4,12 @@ All quantifiers are bounded: a rule looks at a fixed stretch of text around a wo
 which is why a gap between the words of one phrase may hold a full stop.
 """
 
+import re
 from typing import Any, Dict, NamedTuple, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
+# The same where a sentence may end too: a stop is crossed before a lower-case letter, or between words in capitals.
+JOIN = r"(?:[\s,/-]|(?-i:\.(?=\s[a-z])|(?<=[A-Z])\.(?=\s[A-Z]{2})))"
 INSIDE = r"(?:[^.;:]|\.(?=\s[a-z(\d])|\.(?=\d))"  # a character of the same sentence, over the ends of scanned lines
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
@@ -14,6 +17,22 @@ NUMBER = (
     r"(?:\d{1,3}|(?:twenty|thirty|forty|fifty)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|"
     + "|".join(sorted(WORDS, key=len, reverse=True))
     + ")"
+)
+
+# Lists of what was put into which block name organs and nodes of which they state nothing.
+_BLOCKS = re.compile(
+    r"(?:(?:submitted|taken|blocked|sampled|processed)(?: as)? follow(?:s|ing)|blocks? (?:key|summary|legend|taken)|summary of (?:sections|cassettes|blocks)|(?:cassette|section) (?:summary|key|code)|key to (?:cassettes|sections|blocks))\s?[.:;]",
+    re.IGNORECASE,
+)
+_BLOCKS_END = re.compile(
+    r"microscop|diagnosis|conclusion|comment|received|labell?ed|the specimen|the sections show|frozen section|clinical|intraoperative|addendum",
+    re.IGNORECASE,
+)
+_BLOCKS_LENGTH = 1500  # characters
+
+_CLINICAL = re.compile(
+    r"(?:clinical (?:history|diagnosis|information|data|notes?|info|impression)[^.:]{0,15}|pre-?\s?op(?:erative)? (?:diagnosis|dx)|\bhistory|\bindications?|\bclinical)\s?[:.]\s?[^.:]{0,90}$",
+    re.IGNORECASE,
 )
 
 
@@ -46,3 +65,19 @@ def number(text: str) -> int:
         return int(text)
     words = text.replace("-", " ").split()
     return sum(TENS[word] if word in TENS else WORDS.index(word) for word in words)
+
+
+def block_keys(text: str) -> bytearray:
+    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to a list of blocks, and one 0 more."""
+    inside = bytearray(len(text) + 1)
+    for match in _BLOCKS.finditer(text):
+        limit = min(len(text), match.end() + _BLOCKS_LENGTH)
+        end = _BLOCKS_END.search(text, match.end(), limit)
+        stop = end.start() if end else limit
+        inside[match.end() : stop] = b"\1" * (stop - match.end())
+    return inside
+
+
+def is_clinical(text: str, start: int) -> bool:
+    """Whether a place belongs to the clinical history or the preoperative diagnosis, which is not what the pathologist found."""
+    return bool(_CLINICAL.search(text[max(0, start - 120) : start]))
