@@ -8,9 +8,12 @@ import re
 from typing import Any, Dict, NamedTuple, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
-# The same where a sentence may end too: a stop is crossed before a lower-case letter, or between words in capitals.
-JOIN = r"(?:[\s,/-]|(?-i:\.(?=\s[a-z])|(?<=[A-Z])\.(?=\s[A-Z]{2})))"
-INSIDE = r"(?:[^.;:]|\.(?=\s[a-z(\d])|\.(?=\d))"  # a character of the same sentence, over the ends of scanned lines
+# A stop that ends a scanned line and no sentence, by what stands before or behind it. The case counts, also where the rest of an expression ignores it.
+_UNFINISHED = "|".join(rf"(?<=\s{word})" for word in "the of to in and or with is are by for from a an at THE OF TO IN AND OR WITH IS ARE BY FOR FROM A AN AT".split())
+STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
+INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
+# Between the words of a name: as INSIDE, or a line's end between words in capitals.
+JOIN = rf"(?:[\s,/-]|{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))"
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 NUMBER = (
@@ -25,7 +28,7 @@ _BLOCKS = re.compile(
     re.IGNORECASE,
 )
 _BLOCKS_END = re.compile(
-    r"microscop|diagnosis|conclusion|comment|received|labell?ed|the specimen|the sections show|frozen section|clinical|intraoperative|addendum",
+    r"micro(?:scop|\s)|\breport\b|diagnosis|conclusion|comment|received|labell?ed|the specimen|the sections show|frozen section|clinical|intraoperative|addendum",
     re.IGNORECASE,
 )
 _BLOCKS_LENGTH = 1500  # characters
@@ -44,6 +47,7 @@ class Found(NamedTuple):
     start (int): First character of the evidence.
     end (int): Behind its last character.
     attributes (Tuple[Tuple[str, Any], ...]): What else is known: ("prefix", "p"), ("name", "ER"), ("part", True).
+    apart (Any): What tells it from equal values of the same field, which are one value with several places otherwise.
     """
 
     field: str
@@ -51,6 +55,7 @@ class Found(NamedTuple):
     start: int
     end: int
     attributes: Tuple[Tuple[str, Any], ...] = ()
+    apart: Any = None
 
     @property
     def extra(self) -> Dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match
 
-from .found import GAP, Found
+from .found import GAP, STOP, Found
 
 _DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
@@ -15,14 +15,14 @@ _DIFFERENTIATED = re.compile(
 _ITEM = re.compile(
     r"\bdifferentiation(?:\s[a-z]{1,12}){0,4}\s?:\s?(?P<a>well|moderate(?:ly)?|poor(?:ly)?)\b", re.IGNORECASE
 )
-_FUHRMAN = re.compile(rf"\bFuhrman(?:[^.;\d]|\.(?=\s[a-z])){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE)
+_FUHRMAN = re.compile(rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE)
 _NUCLEAR = re.compile(rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE)
 _NOTTINGHAM = re.compile(
     r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(]{0,4}(?P<a>\d)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
-    r"\bGleason(?:[^\d.;]|\.(?=\s[a-z])){0,40}(?:(?:10|\d)\s?[\(:=]{1,2}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
+    rf"\bGleason(?:[^\d.;]|{STOP}){{0,40}}(?:(?:10|\d)\s?[\(:=]{{1,2}}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
     re.IGNORECASE,
 )
 _GRADE = re.compile(

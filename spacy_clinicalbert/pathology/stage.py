@@ -24,7 +24,7 @@ _CONTEXT = re.compile(
     r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
 )
 _EDITION = re.compile(
-    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|\bTNM (?P<c>[5-8])(?=\W{1,2}p?T)",
+    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|(?:\bTNM |\bstag\w{1,4}\s?\(?)(?P<c>[4-8])(?:th)?(?=\W{1,2}p?T)",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
