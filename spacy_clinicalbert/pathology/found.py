@@ -9,7 +9,10 @@ from typing import Any, Dict, NamedTuple, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
 # A stop that ends a scanned line and no sentence, by what stands before or behind it. The case counts, also where the rest of an expression ignores it.
-_UNFINISHED = "|".join(rf"(?<=\s{word})" for word in "the of to in and or with is are by for from a an at THE OF TO IN AND OR WITH IS ARE BY FOR FROM A AN AT".split())
+_UNFINISHED = "|".join(
+    rf"(?<=\s{word})"
+    for word in "the of to in and or with is are by for from a an at THE OF TO IN AND OR WITH IS ARE BY FOR FROM A AN AT".split()
+)
 STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
 INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
@@ -37,6 +40,8 @@ _CLINICAL = re.compile(
     r"(?:clinical (?:history|diagnosis|information|data|notes?|info|impression)[^.:]{0,15}|pre-?\s?op(?:erative)? (?:diagnosis|dx)|\bhistory|\bindications?|\bclinical)\s?[:.]\s?[^.:]{0,90}$",
     re.IGNORECASE,
 )
+
+_DEFINITION = re.compile(r"\bp?[TNM][0-4Xx]?[a-d]?[12]?\s?:\s?[^.;:]{0,110}$")
 
 
 class Found(NamedTuple):
@@ -86,3 +91,8 @@ def block_keys(text: str) -> bytearray:
 def is_clinical(text: str, start: int) -> bool:
     """Whether a place belongs to the clinical history or the preoperative diagnosis, which is not what the pathologist found."""
     return bool(_CLINICAL.search(text[max(0, start - 120) : start]))
+
+
+def is_definition(text: str, start: int) -> bool:
+    """Whether a place belongs to the words that define a category ("pT1a: Tumor 4 cm or less"), which say nothing of this tumour."""
+    return bool(_DEFINITION.search(text[max(0, start - 120) : start]))

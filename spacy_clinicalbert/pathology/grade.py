@@ -15,8 +15,12 @@ _DIFFERENTIATED = re.compile(
 _ITEM = re.compile(
     r"\bdifferentiation(?:\s[a-z]{1,12}){0,4}\s?:\s?(?P<a>well|moderate(?:ly)?|poor(?:ly)?)\b", re.IGNORECASE
 )
-_FUHRMAN = re.compile(rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE)
-_NUCLEAR = re.compile(rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE)
+_FUHRMAN = re.compile(
+    rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+)
+_NUCLEAR = re.compile(
+    rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+)
 _NOTTINGHAM = re.compile(
     r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(]{0,4}(?P<a>\d)(?:\s?/\s?9)?",
     re.IGNORECASE,
@@ -35,7 +39,8 @@ _LEVEL = re.compile(
     re.IGNORECASE,
 )
 _NOT = re.compile(
-    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|epithelial\W{1,3}neoplasia", re.IGNORECASE
+    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|epithelial\W{1,3}neoplasia",
+    re.IGNORECASE,
 )
 
 

@@ -44,7 +44,7 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"(?<!no )(?:involvement\sof|involves|extends\sto|present\sat|positive){INSIDE}{{0,40}}?{_MARGIN}",
+            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|present\sat(?!\sleast)|positive){INSIDE}{{0,40}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),

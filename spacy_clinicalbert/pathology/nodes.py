@@ -3,7 +3,7 @@
 import re
 from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, Found, block_keys, number
+from .found import GAP, INSIDE, NUMBER, STOP, Found, block_keys, number
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
@@ -19,7 +19,7 @@ _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d
 _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?P<positive>{NUMBER}){_FIGURE}[\s.]{{1,2}}(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
+        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
         rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic)(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
@@ -37,7 +37,11 @@ _PATTERNS: List["re.Pattern[str]"] = [
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
-_AGAIN = re.compile(rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)", re.IGNORECASE)
+_AGAIN = re.compile(
+    rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
 _STATION = re.compile(
     r"\b(?:left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b",
@@ -78,8 +82,10 @@ def find_nodes(text: str) -> Iterator[Found]:
 
 def _container(text: str, count: _Count) -> Any:
     """What tells two counts of equal value apart: the station that they name, else their place."""
-    names = _STATION.findall(text[max(0, count.start - 60) : count.end])
-    return (frozenset(name.lower() for name in names) or count.start), count.pair
+    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
+    names = [each.group() for each in stations if each.start() > stations[-1].start() - 18]
+    container = frozenset(name.lower() for name in names) or count.start
+    return container if count.field == "nodes_examined" else (container, count.pair)
 
 
 def _counts(text: str) -> Iterator[_Count]:
@@ -104,7 +110,7 @@ def _counts(text: str) -> Iterator[_Count]:
                 if figures == (positive, examined) or (figures[0] is None and figures[1] == examined):
                     end = again.end()
             taken[start:end] = b"\1" * (end - start)
-            item = pattern.pattern != _FRACTION and bool(re.search(r"[:.;]\s?\w{1,12}$", match.group()))
+            item = pattern.pattern != _FRACTION and bool(_ITEM.search(match.group()))
             pair = (positive, examined) if groups.get("positive") or examined is not None else None
             if examined is not None:
                 yield _Count("nodes_examined", examined, start, end, item, pair)

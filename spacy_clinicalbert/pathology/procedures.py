@@ -11,8 +11,16 @@ _NOT_BEFORE = re.compile(
     r"(?:previous|prior|history of|status post|s/p|needle track|ex:|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
     re.IGNORECASE,
 )
-_NOT_AFTER = re.compile(r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?)\b", re.IGNORECASE)
-_BRITISH = (("oesophag", "esophag"), ("biopsies", "biopsy"), ("re-excision", "reexcision"), ("division", "diversion"), ("orchidectomy", "orchiectomy"))
+_NOT_AFTER = re.compile(
+    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?)\b", re.IGNORECASE
+)
+_BRITISH = (
+    ("oesophag", "esophag"),
+    ("biopsies", "biopsy"),
+    ("re-excision", "reexcision"),
+    ("division", "diversion"),
+    ("orchidectomy", "orchiectomy"),
+)
 _RESECTED = re.compile(
     r"\bresected(?=\s(?:(?:section|portion|part|piece|segment|of|the)\s){0,3}(?P<what>\w))", re.IGNORECASE
 )  # "resected colon" names the operation

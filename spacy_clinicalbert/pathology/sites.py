@@ -20,12 +20,11 @@ _LABEL = re.compile(r"labell?ed|designated", re.IGNORECASE)
 _CONSISTS = re.compile(rf"\bconsist(?:s|ing)\sof\b(?P<list>{INSIDE}{{0,220}}(?:\.\s)?)$", re.IGNORECASE)
 _BESIDE = re.compile(r"(?:attached|absent|adherent|surrounding|overlying)[^,;)]{0,30}$", re.IGNORECASE)
 _OPERATION = re.compile(
-    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)", re.IGNORECASE
+    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)",
+    re.IGNORECASE,
 )
 _HEAD = re.compile(r"[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:", re.IGNORECASE)
-_LINE = re.compile(
-    r"(?:^|[.;:]\s|-\s)(?:(?:left|right|bilateral|both|the|portion|segment|of)\s){0,3}$", re.IGNORECASE
-)
+_LINE = re.compile(r"(?:^|[.;:]\s|-\s)(?:(?:left|right|bilateral|both|the|portion|segment|of)\s){0,3}$", re.IGNORECASE)
 _STATED_FREE = re.compile(r"s?,\s(?:free|negative|no\s|uninvolved|benign|without)", re.IGNORECASE)
 _CONTAINS = re.compile(rf"{INSIDE}{{0,60}}:", re.IGNORECASE)
 _RELATION = re.compile(
@@ -103,7 +102,7 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
 
 
 def _is_node_site(text: str, match: Match[str], before: str) -> bool:
-    start, end = match.span()
+    end = match.end()
     bare = match.group().lower() in ("node", "nodes")
     if _NODE_ITEM.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
         return False

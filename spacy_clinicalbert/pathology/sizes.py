@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, List
 
-from .found import STOP, Found
+from .found import STOP, Found, is_definition
 
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
@@ -43,10 +43,9 @@ _OTHER = re.compile(
 )
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
-    r"\s?(?:from|away|to the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|margin|or (?:less|more)|but\b|and (?:not|less))",
+    rf"{STOP}?\s?(?:from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below)",
     re.IGNORECASE,
 )
-# The definition of a category is no size.
 _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>])\s?$", re.IGNORECASE)
 
 
@@ -61,7 +60,7 @@ def find_sizes(text: str) -> Iterator[Found]:
             units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
         if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
             continue
-        if not (label or _is_measured(text, start, end)):
+        if not (label or _is_measured(text, start, end)) or is_definition(text, start):
             continue
         numbers = _millimetres(match.group(), units[-1])
         while more := _ADDITIONAL.match(text, end):
@@ -74,9 +73,9 @@ def find_sizes(text: str) -> Iterator[Found]:
 def _is_measured(text: str, start: int, end: int) -> bool:
     """Whether it is a tumour that the words around a size speak of."""
     before = text[max(0, start - 90) : start]
-    if measuring := _MEASURING.search(before):
-        if not _OTHER.search(before[max(0, measuring.start() - 15) :]):
-            return True
+    measuring = _MEASURING.search(before)
+    if measuring and not _OTHER.search(before[max(0, measuring.start() - 15) :]):
+        return True
     same = _SAME_SUBJECT.search(text[max(0, start - 240) : start])
     if same and not _NOT_SUBJECT.search(same.group()):
         return True
