@@ -83,7 +83,7 @@ def find_nodes(text: str) -> Iterator[Found]:
 def _container(text: str, count: _Count) -> Any:
     """What tells two counts of equal value apart: the station that they name, else their place."""
     stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
-    names = [each.group() for each in stations if each.start() > stations[-1].start() - 18]
+    names = [each.group() for each in stations if each.start() > stations[-1].start() - 22]
     container = frozenset(name.lower() for name in names) or count.start
     return container if count.field == "nodes_examined" else (container, count.pair)
 
