@@ -120,8 +120,8 @@ def _labelled(text: str, start: int) -> bool:
     """Whether the label of the specimen names an organ."""
     window = text[max(0, start - 450) : start]
     labels = list(_LABEL.finditer(window))
-    named = load_terms()["site"].search(window[labels[-1].end() :].split("onsist")[0]) if labels else None
-    return bool(named)
+    label = re.split("[Cc]onsist", window[labels[-1].end() :])[0] if labels else ""
+    return bool(load_terms()["site"].search(label))
 
 
 def _sides(text: str) -> Iterator[Found]:
