@@ -17,6 +17,8 @@ STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
 INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
 JOIN = rf"(?:[\s,/-]|{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))"
+# Where lymph nodes are.
+STATIONS = r"left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic"
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 NUMBER = (

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, STOP, Found, block_keys, number
+from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, number
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
@@ -43,10 +43,7 @@ _AGAIN = re.compile(
 )
 _ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
-_STATION = re.compile(
-    r"\b(?:left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b",
-    re.IGNORECASE,
-)
+_STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
 
 
 class _Count(NamedTuple):

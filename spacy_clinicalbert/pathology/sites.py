@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match
 
-from .found import INSIDE, Found, block_keys
+from .found import INSIDE, STATIONS, Found, block_keys
 from .terms import load_terms
 
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
@@ -41,7 +41,7 @@ _NODE_ITEM = re.compile(
     re.IGNORECASE,
 )
 _STATION = re.compile(
-    r"\b(?:axill\w+|pelvic|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|peri\w+|para\w+|cervical|neck|level|station|sentinel|splenic|celiac|gastric|mesenteric|thymic|cloquet|left|right|lt|rt|lobar|supraclavicular|submandibular|\w*aortic|caval)\b[^.;:]{0,30}$",
+    rf"\b(?:{STATIONS}|pelvic|peri\w+|para\w+|cervical|neck|level|station|gastric|mesenteric|lt|rt|lobar|caval)\b[^.;:]{{0,30}}$",
     re.IGNORECASE,
 )
 _TUMOUR = re.compile(r"\s(?:mass|tumou?r|cancer|carcinoma|lesion)\b", re.IGNORECASE)
@@ -120,8 +120,8 @@ def _labelled(text: str, start: int) -> bool:
     """Whether the label of the specimen names an organ."""
     window = text[max(0, start - 450) : start]
     labels = list(_LABEL.finditer(window))
-    named = load_terms()["site"].search(window[labels[-1].end() :].split("onsist")[0]) if labels else None
-    return bool(named)
+    label = re.split("[Cc]onsist", window[labels[-1].end() :])[0] if labels else ""
+    return bool(load_terms()["site"].search(label))
 
 
 def _sides(text: str) -> Iterator[Found]:

@@ -1,7 +1,7 @@
 """T, N and M, the edition that they follow, and the stage group."""
 
 import re
-from typing import Iterator, Match, Optional
+from typing import Iterator, Match, Optional, Tuple
 
 from .found import Found
 
@@ -67,7 +67,7 @@ def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
     if value != "is":
         head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
         value = head + value[1:].lower()
-    attributes = (("prefix", prefix),) if prefix else ()
+    attributes: Tuple[Tuple[str, str], ...] = (("prefix", prefix),) if prefix else ()
     if match.groupdict().get("m"):
         attributes += (("suffix", "m"),)
     prefixed = "prefix" in match.groupdict() and match["prefix"]
