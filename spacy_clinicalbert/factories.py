@@ -32,6 +32,7 @@ attention_dropout = null
 layer_decay = 1.0
 n_fresh_layers = 0
 pooling = "mean"
+saved_precision = "float32"
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.note_windows.v1"

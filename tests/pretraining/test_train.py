@@ -3,14 +3,13 @@
 import json
 import math
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import spacy
 import torch
 from safetensors.torch import load_file
+from torch.distributed.run import main as torchrun
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from typer.testing import CliRunner
 
@@ -20,7 +19,6 @@ from spacy_clinicalbert.pretraining.config import read_config
 from spacy_clinicalbert.pretraining.prepare import prepare
 from spacy_clinicalbert.pretraining.train import pretrain
 from tests.conftest import encoder_config
-from tests.pretraining.conftest import ROOT
 from tests.processes import start
 
 NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0}
@@ -43,6 +41,15 @@ def command(config, output):
     """The arguments of `python -m spacy clinicalbert` for a run."""
     config.to_config().to_disk(output.with_suffix(".cfg"))
     return ["pretrain", str(output.with_suffix(".cfg")), "--output", str(output)]
+
+
+def start_run(config, output, n_processes=1):
+    """A run in a process of its own, or in several; what they say stands in a file beside its folder."""
+    said, arguments = output.with_suffix(".said"), command(config, output)
+    if n_processes == 1:
+        return start(said, app, arguments)
+    launch = ["--nproc_per_node", str(n_processes), "--master_port", "29577", "-m", "spacy", "clinicalbert"]
+    return start(said, torchrun, [*launch, *arguments])
 
 
 @pytest.mark.parametrize("mode", ["keep", "replace", "add"])
@@ -99,12 +106,12 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
     """Killed for good in the middle of the first length, with dropout, and resumed: to the bit what an unbroken run gives."""
     config = make_run(pretraining={"max_steps": 80, "checkpoint_minutes": 0}, validation={"steps": 20})
     pretrain(config, tmp_path / "whole")
-    process = start(tmp_path / "said", app, command(config, tmp_path / "killed"))
+    process = start_run(config, tmp_path / "killed")
     while process.is_alive() and not any(path.name >= "step-00000010" for path in step_folders(tmp_path / "killed")):
         time.sleep(0.01)
     process.kill()
     process.join()
-    assert process.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "killed.said").read_text()
     left = step_folders(tmp_path / "killed")
     assert 1 <= len(left) <= 3 and left[-1].name < "step-00000080"
     pretrain(config, tmp_path / "killed", resume=True)
@@ -115,6 +122,31 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
         assert [row["step"] for row in whole] == [row["step"] for row in killed]
         # But for the mean over steps of which some were before the kill.
         assert sum(a["loss"] == b["loss"] for a, b in zip(whole, killed)) >= len(whole) - 1
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_signal_ends_a_run_behind_its_step_with_a_checkpoint(n_processes, make_run, tmp_path):
+    def make(max_steps):
+        stage = {"length": 32, "batch_size": 6}
+        return make_run(
+            pretraining={"max_steps": max_steps, "checkpoint_minutes": 60},
+            optimizer={"schedule": "constant", "decay_steps": 0},
+            stages={"short": {**stage, "share": 1 - 1e-9}, "long": {**stage, "share": 1e-9}},
+            validation={"steps": 2000},
+        )
+
+    output = tmp_path / "stopped"
+    process = start_run(make(2000), output, n_processes)
+    while process.is_alive() and not ((output / "log.jsonl").is_file() and rows(output, "train")):
+        time.sleep(0.01)
+    process.terminate()
+    process.join()
+    said = output.with_suffix(".said").read_text()
+    assert process.exitcode == (128 + signal.SIGTERM if n_processes == 1 else 1), said
+    (left,) = step_folders(output)
+    n_done = int(left.name.removeprefix("step-"))
+    assert 0 < n_done < 2000 and f"Stopped behind step {n_done}. Go on with --resume." in said
+    assert pretrain(make(n_done + 2), output, resume=True) is None
 
 
 def test_constant_run_made_longer_is_the_run_planned_so(make_run, tmp_path):
@@ -138,20 +170,10 @@ def test_two_processes_train_as_one(make_run, tmp_path):
     settings["optimizer"] = {"learn_rate": 1e-4, "eps": 1e-3}
     config = make_run(**settings)
     pretrain(config, tmp_path / "one")
-    launch = [
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "29577",
-        "-m",
-        "spacy",
-        "clinicalbert",
-    ]
-    launch = [sys.executable, *launch, *command(config, tmp_path / "two")]
-    done = subprocess.run(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0 and "2 processes" in done.stdout, done.stdout
+    process = start_run(config, tmp_path / "two", n_processes=2)
+    process.join()
+    said = (tmp_path / "two.said").read_text()
+    assert process.exitcode == 0 and "2 processes" in said, said
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
     for group in ("train", "dev"):
