@@ -3,9 +3,11 @@
 import os
 import resource
 import signal
+from functools import cache
 from pathlib import Path
 
 import pytest
+import spacy
 
 from spacy_clinicalbert.deployment import run as run_module
 from spacy_clinicalbert.deployment.delivery import find_target
@@ -54,7 +56,8 @@ def dying_at(moment, function):
 
 
 @pytest.mark.parametrize("output", TO)
-def test_a_run_that_is_killed_at_any_write_goes_on_to_the_same(bulk, output):
+def test_a_run_that_is_killed_at_any_write_goes_on_to_the_same(bulk, output, monkeypatch):
+    monkeypatch.setattr(spacy, "load", cache(spacy.load))  # some hundred runs; what is held is what they write
     with_failures = ["x" * 99, *make_texts(N_NOTES)]
     notes = write_notes(Path("some.jsonl"), with_failures)
     settings = {"notes": notes, "max_length": 60}
