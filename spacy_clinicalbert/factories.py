@@ -287,6 +287,7 @@ max_similarity = 0.95
 
 [clinical_summary.model]
 @architectures = "spacy-clinicalbert.SentenceCentroid.v1"
+lead = 0.75
 
 [clinical_summary.model.tok2vec]
 @architectures = "spacy-clinicalbert.Listener.v1"
