@@ -3,7 +3,13 @@
 from importlib import import_module
 from typing import Any
 
-_HELPERS = {"annotate": "annotator", "to_omop": "omop", "to_fhir": "fhir_resources"}  # name → module in deployment/
+# Name → module in deployment/.
+_HELPERS = {
+    "annotate": "annotator",
+    "to_omop": "omop",
+    "to_fhir": "fhir_resources",
+    "pathology_to_fhir": "fhir_pathology",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -130,6 +130,16 @@ def test_tcga_misses_unknown_fields(tmp_path):
     assert (doc._.patient, doc._.meta) == ("c", {"cancer_type": "X", "T_raw": "T2a"})
 
 
+def test_tcga_has_types_of_cancer_as_categories_and_masks_stages(tmp_path):
+    rows = [
+        {"id": case, "case": case, "text": "Stage: pT2.", "T": None, "N": None, "M": None, "cancer_type": kind}
+        for case, kind in (("a", "X"), ("b", "Y"), ("c", None))
+    ]
+    docs, _ = read("tcga", write_lines(tmp_path / "a.jsonl", *rows), cancer_types=True, mask=True)
+    assert [doc.cats for doc in docs] == [{"X": 1.0, "Y": 0.0}, {"X": 0.0, "Y": 1.0}, {}]
+    assert {doc.text for doc in docs} == {"Stage: ___."}
+
+
 def test_i2b2_2010_reads_concepts_and_assertions(tmp_path):
     for name, content in {
         "txt/r.txt": "HPI :\nDenies  chest pain .\nGiven aspirin .\n",
