@@ -10,7 +10,7 @@ import warnings
 from collections import deque
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Deque, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
 import torch
 from transformers import AutoModel
@@ -136,28 +136,14 @@ class OpenVinoEngine:
         # The parent's requests are kept: to take them down, its threads would have to be there.
         self._of_parents.append(self._requests)
         n_threads = torch.get_num_threads()
-        n_streams = _own_streams(n_threads)
         options = {
-            "NUM_STREAMS": n_streams,
-            "INFERENCE_NUM_THREADS": n_streams,
+            "NUM_STREAMS": n_threads,
+            "INFERENCE_NUM_THREADS": n_threads,
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "float32" or not has_bfloat16() else "bf16",
         }
         compiled = _core(os.getpid()).compile_model(self.model, "CPU", options)
         self._requests = [compiled.create_infer_request() for _ in range(n_threads)]
         self._process = os.getpid()
-
-
-_PROCESSES: Dict[int, int] = {}  # number of streams → the process that first compiled with it; a fork inherits it
-
-
-def _own_streams(n_threads: int) -> int:
-    """A number of streams, at least one a thread, that no parent of this process has compiled with. OpenVINO gives the threads of a network
-    that is gone to the next one of as many streams, in a fork too, where they are not there and compiling waits for ever (seen with OpenVINO
-    2026.4). Streams beyond the requests sleep."""
-    n = n_threads
-    while _PROCESSES.setdefault(n, os.getpid()) != os.getpid():
-        n += 1
-    return n
 
 
 @cache

@@ -1,4 +1,3 @@
-import gc
 import os
 import pickle
 import signal
@@ -192,21 +191,6 @@ def encode_with_processes(nlp, texts):
     docs = list(nlp.pipe(texts, n_process=2, batch_size=3))
     assert [doc.text for doc in docs] == texts
     return numpy.concatenate([hidden(doc)[0] for doc in docs])
-
-
-def pipe_when_another_engine_is_gone(toy):
-    encode(make_nlp(toy, (), engine="openvino"))
-    gc.collect()
-    nlp = make_nlp(toy, (), engine="openvino")
-    assert encode_with_processes(nlp, ["pain", "fever", "no", "cough"]).shape == (4, 32)
-
-
-@needs_openvino
-def test_forked_processes_do_not_wait_for_threads_of_an_engine_that_is_gone(toy, tmp_path):
-    process = start(tmp_path / "said", pipe_when_another_engine_is_gone, toy)
-    process.join(240)
-    process.kill()
-    assert process.exitcode == 0, (tmp_path / "said").read_text()
 
 
 def test_a_forked_process_keeps_to_one_thread(toy, monkeypatch):
