@@ -1,6 +1,6 @@
 """The component `clinical_pathology`."""
 
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc
@@ -24,8 +24,24 @@ FINDERS: Tuple[Callable[[str], Iterator[Found]], ...] = (
 )  # fmt: skip
 
 
+STORED = ("._.", "pathology", None, None)  # in doc.user_data, where spaCy has the values of extensions
+
+
+def install_getter() -> None:
+    """Declare `doc._.pathology`."""
+    if not Doc.has_extension("pathology"):
+        Doc.set_extension("pathology", getter=find_pathology)
+
+
+def find_pathology(doc: Doc) -> Optional[PathologyRecord]:
+    """RETURNS (Optional[PathologyRecord]): What stands behind `doc._.pathology`; None where no component has read the report."""
+    stored = doc.user_data.get(STORED)
+    return None if stored is None else PathologyRecord.model_validate(stored)
+
+
 class ClinicalPathology(Pipe):
-    """Writes `doc._.pathology`, the structured record of a pathology report.
+    """Writes `doc._.pathology`, the structured record of a pathology report. It lies in `doc.user_data` in plain values, which DocBin and other processes
+    take, and each access makes it anew.
 
     name (str): Its name in the pipeline.
     inferred (Dict[str, List[str]]): Fields, and the labels of `doc.cats` that are their classes.
@@ -46,13 +62,13 @@ class ClinicalPathology(Pipe):
         self.name = name
         self.inferred = inferred
         self.threshold = threshold
-        if not Doc.has_extension("pathology"):
-            Doc.set_extension("pathology", default=None)
+        install_getter()
 
     def __call__(self, doc: Doc) -> Doc:
         """doc (Doc): The report. RETURNS (Doc): The same, with its record."""
-        doc._.pathology = read_report(doc.text)
-        add_inferred(doc._.pathology, doc.cats, self.inferred, self.threshold)
+        record = read_report(doc.text)
+        add_inferred(record, doc.cats, self.inferred, self.threshold)
+        doc.user_data[STORED] = record.model_dump(mode="json", exclude_defaults=True)
         return doc
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from spacy.language import Language
 from spacy.tokens import Doc, SpanGroup
 
 from spacy_clinicalbert.corpora.docs import install_extensions
+from spacy_clinicalbert.deployment import run as run_module
+from spacy_clinicalbert.deployment.delivery import find_target
+from spacy_clinicalbert.deployment.notes import Source, find_format
+from spacy_clinicalbert.deployment.run import annotate_notes
+from tests.deployment.runs import N_NOTES, PART, TO
 
 PATTERNS = [
     {"label": "PROBLEM", "pattern": "chest pain"},
@@ -143,6 +149,27 @@ def pipeline(tmp_path_factory):
     path = tmp_path_factory.mktemp("bulk") / "pipeline"
     make_nlp().to_disk(path)
     return str(path)
+
+
+class Clock(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2025, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def bulk(tmp_path, monkeypatch, pipeline):
+    """A folder with notes, in which runs take place; their date is always the same."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_module, "datetime", Clock)
+    write_notes(tmp_path / "notes.jsonl", make_texts(N_NOTES))
+
+    def run(output, notes="notes.jsonl", pipeline=pipeline, **settings):
+        target = find_target(output, TO.get(output), None)
+        settings = {"part_size": PART, **settings}
+        return annotate_notes(pipeline, Source(str(notes), find_format(str(notes))), target, **settings)
+
+    return run
 
 
 def make_texts(n):

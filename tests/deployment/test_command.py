@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
 from tests.deployment.conftest import make_texts, read_lines, write_notes
-from tests.processes import start
+from tests.processes import CONTEXT, start
 
 
 def run(*arguments):
@@ -58,7 +59,7 @@ def test_command_takes_its_formats_by_name(pipeline, notes):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
-def test_command_that_is_killed_goes_on_and_its_workers_end(pipeline, notes):
+def test_command_that_is_killed_goes_on_and_its_workers_end(pipeline, notes, monkeypatch):
     texts = make_texts(4000)
     write_notes(notes, texts)
     command = [pipeline, notes, "out.jsonl", "--workers", "2", "--part-size", "10", "--resume"]
@@ -76,6 +77,9 @@ def test_command_that_is_killed_goes_on_and_its_workers_end(pipeline, notes):
     while any(is_running(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method: CONTEXT
+    )  # those before were spawned, and imported all
     assert run(*command).exit_code == 0
     assert [record["position"] for record in read_lines(Path("out.jsonl"))] == list(range(4000))
     assert run(pipeline, notes, "whole.jsonl", "--part-size", 500).exit_code == 0

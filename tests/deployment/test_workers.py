@@ -7,6 +7,13 @@ import pytest
 from spacy_clinicalbert.deployment.notes import Note
 from spacy_clinicalbert.deployment.workers import Job, annotate_parts, n_cores, peak_memory
 from tests.deployment.conftest import make_texts
+from tests.processes import CONTEXT
+
+
+@pytest.fixture(autouse=True)
+def prepared_processes(monkeypatch):
+    """Workers come from a process that has imported what they need; test_command.py has them as they are."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: CONTEXT)
 
 
 def make_job(pipeline, folder, form="records"):

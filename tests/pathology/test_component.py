@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 import spacy
+from spacy.tokens import DocBin
 
 from spacy_clinicalbert.pathology.component import read_report
 from spacy_clinicalbert.pathology.inferred import add_inferred
@@ -180,6 +181,19 @@ def test_factory_writes_the_record_and_joins_cats():
     doc.cats = {"T3": 0.7}
     doc = nlp(doc)
     assert doc._.pathology.conflicts() == ["pT"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_record_survives_docbin_and_other_processes():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_pathology")
+    report = "Tumor size: 2.0 x 1.5 cm. ER positive (90%). Stage: pT1c N0."
+    expected = read_report(report)
+    assert len(list(expected.values())) >= 4 and nlp.make_doc(report)._.pathology is None
+    (again,) = DocBin(docs=[nlp(report)], store_user_data=True).get_docs(nlp.vocab)
+    docs = list(nlp.pipe([report, "None.", report], n_process=2, batch_size=1))
+    assert again._.pathology == docs[0]._.pathology == docs[2]._.pathology == expected
+    assert not list(docs[1]._.pathology.values())
 
 
 @pytest.mark.parametrize("config, message", [({"inferred": {"pX": []}}, "pX"), ({"threshold": 2.0}, "threshold")])

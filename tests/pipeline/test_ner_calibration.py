@@ -10,7 +10,7 @@ from spacy_clinicalbert.pipeline.gold import Targets
 from spacy_clinicalbert.pipeline.modes import MODES
 from spacy_clinicalbert.pipeline.ner_calibration import Known, calibrate_ner, fit_ner_temperature, judge
 from tests.conftest import NOTES
-from tests.pipeline.test_ner import gold_examples, make_ner, train
+from tests.pipeline.ner import gold_examples, make_ner, train
 
 LABELS = ("A", "B")
 MODE = MODES["independent"]

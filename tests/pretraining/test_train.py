@@ -4,14 +4,13 @@ import json
 import math
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 import spacy
 import torch
 from safetensors.torch import load_file
+from torch.distributed.run import main as torchrun
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from typer.testing import CliRunner
 
@@ -21,7 +20,6 @@ from spacy_clinicalbert.pretraining.config import read_config
 from spacy_clinicalbert.pretraining.prepare import prepare
 from spacy_clinicalbert.pretraining.train import pretrain
 from tests.conftest import encoder_config
-from tests.pretraining.conftest import ROOT
 from tests.processes import start
 
 NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0}
@@ -40,21 +38,21 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-ONE = [sys.executable, "-m", "spacy", "clinicalbert"]
-
-
-def two_processes():
-    """As ONE, in two processes that meet at a port of their own."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    launch = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-    return [sys.executable, "-m", *launch, *ONE[1:]]
-
-
 def command(config, output):
     """The arguments of `python -m spacy clinicalbert` for a run."""
     config.to_config().to_disk(output.with_suffix(".cfg"))
     return ["pretrain", str(output.with_suffix(".cfg")), "--output", str(output)]
+
+
+def start_run(config, output, n_processes=1):
+    """A run in a process of its own, or in several; what they say stands in a file beside its folder."""
+    said, arguments = output.with_suffix(".said"), command(config, output)
+    if n_processes == 1:
+        return start(said, app, arguments)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # tests run beside each other
+        port = str(server.getsockname()[1])
+    launch = ["--nproc_per_node", str(n_processes), "--master_port", port, "-m", "spacy", "clinicalbert"]
+    return start(said, torchrun, [*launch, *arguments])
 
 
 @pytest.mark.parametrize("mode", ["keep", "replace", "add"])
@@ -111,12 +109,12 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
     """Killed for good in the middle of the first length, with dropout, and resumed: to the bit what an unbroken run gives."""
     config = make_run(pretraining={"max_steps": 80, "checkpoint_minutes": 0}, validation={"steps": 20})
     pretrain(config, tmp_path / "whole")
-    process = start(tmp_path / "said", app, command(config, tmp_path / "killed"))
+    process = start_run(config, tmp_path / "killed")
     while process.is_alive() and not any(path.name >= "step-00000010" for path in step_folders(tmp_path / "killed")):
         time.sleep(0.01)
     process.kill()
     process.join()
-    assert process.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "killed.said").read_text()
     left = step_folders(tmp_path / "killed")
     assert 1 <= len(left) <= 3 and left[-1].name < "step-00000080"
     pretrain(config, tmp_path / "killed", resume=True)
@@ -141,13 +139,13 @@ def test_signal_ends_a_run_behind_its_step_with_a_checkpoint(n_processes, make_r
         )
 
     output = tmp_path / "stopped"
-    launch = [*(ONE if n_processes == 1 else two_processes()), *command(make(2000), output)]
-    process = subprocess.Popen(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while process.poll() is None and not ((output / "log.jsonl").is_file() and rows(output, "train")):
+    process = start_run(make(2000), output, n_processes)
+    while process.is_alive() and not ((output / "log.jsonl").is_file() and rows(output, "train")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate()
-    assert process.returncode == (128 + signal.SIGTERM if n_processes == 1 else 1), said
+    process.terminate()
+    process.join()
+    said = output.with_suffix(".said").read_text()
+    assert process.exitcode == (128 + signal.SIGTERM if n_processes == 1 else 1), said
     (left,) = step_folders(output)
     n_done = int(left.name.removeprefix("step-"))
     assert 0 < n_done < 2000 and f"Stopped behind step {n_done}. Go on with --resume." in said
@@ -175,9 +173,10 @@ def test_two_processes_train_as_one(make_run, tmp_path):
     settings["optimizer"] = {"learn_rate": 1e-4, "eps": 1e-3}
     config = make_run(**settings)
     pretrain(config, tmp_path / "one")
-    launch = [*two_processes(), *command(config, tmp_path / "two")]
-    done = subprocess.run(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0 and "2 processes" in done.stdout, done.stdout
+    process = start_run(config, tmp_path / "two", n_processes=2)
+    process.join()
+    said = (tmp_path / "two.said").read_text()
+    assert process.exitcode == 0 and "2 processes" in said, said
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
     for group in ("train", "dev"):
