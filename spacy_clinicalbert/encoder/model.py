@@ -2,7 +2,7 @@
 
 from collections import deque
 from functools import partial
-from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, cast
 
 import numpy
 import torch
@@ -262,22 +262,34 @@ def predict_rows(
 
 
 def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
-    """As `predict_rows`, with dropout and a backward.
+    """As `predict_rows`, with dropout and a backward."""
+    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)))
+    return update_passes(model, (((ids, mask), kept, places) for ids, mask, kept, places in passes), plan.work.n_rows)
 
-    Passes beyond max_update_items positions keep no activations: torch runs them again for their backward, with
+
+def update_passes(
+    model: Model, passes: Iterable[Tuple[Inputs, torch.Tensor, torch.Tensor]], n_rows: int
+) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
+    """Run passes with dropout, and give a backward.
+
+    Those beyond max_update_items positions keep no activations: torch runs them again for their backward, with
     the same random state. So a batch of any size trains in bounded memory. Those without gradient are left out.
+
+    passes (Iterable[Tuple[Inputs, torch.Tensor, torch.Tensor]]): What the network takes; the positions in the flattened pass whose vectors
+        are used; the rows that these go to.
+    n_rows (int): How many rows there are.
+    RETURNS (Tuple[torch.Tensor, Callable]): The vectors, (n_rows, width), and the backward, which takes their gradient and may be called once.
     """
     shim = shim_of(model)
     width = shim.checkpoint.width
-    rows = torch.empty((plan.work.n_rows, width), device=shim.device)
+    rows = torch.empty((n_rows, width), device=shim.device)
     outputs = []
     budget = model.attrs["max_update_items"]
     with shim.training() as encode:
-        numbers = numpy.arange(len(plan.work.keys))
-        for ids, mask, kept, places in plan_passes(model, plan, numbers):
-            budget -= ids.numel()
+        for inputs, kept, places in passes:
+            budget -= inputs[0].numel()
             run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
-            hidden = run(ids, mask)
+            hidden = run(*inputs)
             rows[places] = hidden.detach().view(-1, width)[kept]
             outputs.append((hidden, kept, places))
 
