@@ -367,6 +367,7 @@ context = 32
         "qa_hit5": None,
         "qa_auroc": None,
         "qa_auroc_per_rule": None,
+        "qa_several_f": None,
         "qa_label_acc": None,
         "qa_label_macro_f": None,
     },

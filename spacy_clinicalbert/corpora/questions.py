@@ -5,6 +5,7 @@ between empty lines, or under a head) that answer it. In both cases a question i
 that text all the same. Such a question has "unanswerable" with the rule's name, its own id with the rule behind it, and no answer.
 """
 
+import itertools
 import random
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
@@ -44,6 +45,9 @@ def question_records(
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}; it is a share, 0 to 1.")
     records = list(squad_records(path, split))
+    for record in records:
+        if not all(isinstance(question["id"], (str, int)) for question in record["questions"]):
+            raise ValueError(f"Text {record['id']} of '{path}' has a question whose id is neither text nor number.")
     rng = random.Random(seed)
     added: List[List[Dict[str, Any]]] = [[] for _ in records]
     cut: List[List[Dict[str, Any]]] = [[] for _ in records]
@@ -74,9 +78,7 @@ def read_questions(
     strict: bool = False,
 ) -> Reader:
     """The registered reader `spacy-clinicalbert.questions.v1`; see `question_records`. The predicted Docs have the questions too, in `doc._.questions`, as in use."""
-    read = make_reader(
-        lambda: question_records(path, split, other_article, removed_section, n_questions, seed), strict
-    )
+    read = make_reader(lambda: question_records(path, split, other_article, removed_section, n_questions, seed), strict)
 
     def examples(nlp: Language) -> Iterator[Example]:
         for example in read(nlp):
@@ -129,7 +131,7 @@ def _without_answers(record: Record, questions: List[Dict[str, Any]]) -> Record:
     answers = [place for question in questions for place in places[question["id"]]]
     kept = "".join(
         text[start:end]
-        for start, end in zip(borders, borders[1:])
+        for start, end in itertools.pairwise(borders)
         if not any(first < end and last > start for first, last in answers)
     )
     made = [

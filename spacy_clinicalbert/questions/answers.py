@@ -112,12 +112,12 @@ def install_getter() -> None:
         Doc.set_extension("answers", getter=find_answers)
 
 
-def read_found(doc: Doc) -> Dict[Any, Found]:
-    """RETURNS (Dict[Any, Found]): For each question that was asked, by its id, what `write_answers` wrote."""
+def read_found(doc: Doc) -> Dict[Tuple[Any, str], Found]:
+    """RETURNS (Dict[Tuple[Any, str], Found]): For each question that was asked, by its id and text, what `write_answers` wrote."""
     if ANSWERS not in doc.spans:
         return {}
     return {
-        row["id"]: Found(
+        (row["id"], row["question"]): Found(
             Question(row["id"], row["question"], row["kind"]),
             [(start, end, score) for start, end, score in row["candidates"]],
             row["labels"],

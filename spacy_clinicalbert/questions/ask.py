@@ -9,7 +9,9 @@ from .answers import Answer
 from .component import ClinicalQA
 
 
-def ask(doc: Doc, questions: Union[str, Dict[str, Any], Sequence[Union[str, Dict[str, Any]]]], nlp: Language) -> List[Answer]:
+def ask(
+    doc: Doc, questions: Union[str, Dict[str, Any], Sequence[Union[str, Dict[str, Any]]]], nlp: Language
+) -> List[Answer]:
     """Ask about a document, which stays as it is.
 
     doc (Doc): The document.
@@ -21,4 +23,6 @@ def ask(doc: Doc, questions: Union[str, Dict[str, Any], Sequence[Union[str, Dict
     for _, pipe in nlp.pipeline:
         if isinstance(pipe, ClinicalQA):
             return pipe.ask(doc, questions)
-    raise ValueError("The pipeline has no component clinical_qa, or it is disabled. Add and train one, as docs/questions.md says.")
+    raise ValueError(
+        "The pipeline has no component clinical_qa, or it is disabled. Add and train one, as docs/questions.md says."
+    )

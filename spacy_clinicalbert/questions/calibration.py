@@ -137,7 +137,9 @@ def calibrated(raw: Raw, settings: Dict[str, Any], labels: Sequence[str]) -> Fou
     if raw.question.kind == SPAN:
         log_odds = numpy.array([each.score for each in raw.candidates])
         scores = probability(log_odds, settings["temperature"], settings["shift"]).tolist()
-        return Found(raw.question, [(each.first, each.last + 1, score) for each, score in zip(raw.candidates, scores)], {})
+        return Found(
+            raw.question, [(each.first, each.last + 1, score) for each, score in zip(raw.candidates, scores)], {}
+        )
     if raw.labels is None:
         return Found(raw.question, [], {})
     given = softmax(raw.labels / settings["label_temperature"]).tolist()

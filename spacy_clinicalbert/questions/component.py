@@ -221,10 +221,13 @@ class ClinicalQA(Head):
         examples = list(examples)
         known = [read_known(example, self.name) for example in examples]
         done = [read_found(example.predicted) for example in examples]
-        asked = [[one.question for one in rows if one.question.id not in each] for rows, each in zip(known, done)]
+        asked = [
+            [one.question for one in rows if (one.question.id, one.question.text) not in each]
+            for rows, each in zip(known, done)
+        ]
         for each, new in zip(done, self._find([example.predicted for example in examples], asked)):
-            each.update({one.question.id: one for one in new})
-        found = [[each[one.question.id] for one in rows] for rows, each in zip(known, done)]
+            each.update({(one.question.id, one.question.text): one for one in new})
+        found = [[each[one.question.id, one.question.text] for one in rows] for rows, each in zip(known, done)]
         return self.scorer(examples, known=known, found=found, threshold=self.threshold, **settings)
 
     def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
@@ -236,7 +239,9 @@ class ClinicalQA(Head):
         """
         examples = list(examples)
         known = [read_known(example, self.name) for example in examples]
-        raw = self._read([example.predicted for example in examples], [[one.question for one in each] for each in known])
+        raw = self._read(
+            [example.predicted for example in examples], [[one.question for one in each] for each in known]
+        )
         found, self.cfg = calibrate_questions(raw, known, self._labels, precision)
         return found
 

@@ -46,7 +46,9 @@ def find_frame(checkpoint: Checkpoint) -> Frame:
     stand between the two."""
     encoding = checkpoint.tokenizer("a", "a", add_special_tokens=True)
     ids, texts = encoding["input_ids"], numpy.array([-1 if each is None else each for each in encoding.sequence_ids()])
-    (first, *_, last), (second, *_, end) = ([*places, places[-1]] for places in map(numpy.flatnonzero, (texts == 0, texts == 1)))
+    (first, *_, last), (second, *_, end) = (
+        [*places, places[-1]] for places in map(numpy.flatnonzero, (texts == 0, texts == 1))
+    )
     if end - first + 1 == len(ids) and last + 1 == second:
         return Frame(checkpoint.prefix, checkpoint.suffix, checkpoint.suffix)
     return Frame(ids[:first], ids[last + 1 : second], ids[end + 1 :])

@@ -5,6 +5,7 @@ from typing import Any, List, Optional, Sequence
 
 import numpy
 from numpy import ndarray
+from spacy.lang.en.lex_attrs import like_num
 from spacy.lang.en.stop_words import STOP_WORDS
 
 from ..corpora.splits import find_words
@@ -23,8 +24,8 @@ def load_bm25() -> Any:
 
 
 def content_words(text: str) -> List[str]:
-    """Words without those that stand in every text."""
-    return [word for word in find_words(text) if word not in STOP_WORDS]
+    """Words without those that stand in every text. Numbers stay, which spaCy's list counts among these."""
+    return [word for word in find_words(text) if word not in STOP_WORDS or like_num(word)]
 
 
 class WindowRanker:

@@ -67,11 +67,13 @@ def score_questions(
     RETURNS (Dict[str, Any]): Means over questions, None where there is none: "qa_em" and "qa_f1" of the best answer that reaches the threshold, questions without an
         answer in the document included, where none is right; "qa_answered_f1" the same over those that have one; "qa_hit1" and "qa_hit5", whether the best one or five, whatever
         their scores, touch an annotated answer, over questions that have one. "qa_auroc": how well the score of the best tells questions with an answer from those without, and
-        "qa_auroc_per_rule", by the rule that took the answer away. "qa_label_acc" and "qa_label_macro_f" of yes/no questions.
+        "qa_auroc_per_rule", by the rule that took the answer away. "qa_several_f": of questions that want more than one answer, F1 of all that are given, of which those are right
+        that touch an annotated one. "qa_label_acc" and "qa_label_macro_f" of yes/no questions.
     """
     columns: Dict[str, List[float]] = {name: [] for name in ("em", "f1", "answered_f1", *(f"hit{k}" for k in BEST))}
     scores: Dict[Optional[str], List[float]] = {}  # rule → scores of the best; "" for questions with an answer
     labels: List[Tuple[str, str]] = []
+    several = [0, 0, 0, 0]  # right of those given, given, found of those wanted, wanted
     for example, wanted, given in zip(examples, known, found):
         for one, each in zip(wanted, given):
             if one.question.kind != SPAN:
@@ -83,6 +85,12 @@ def score_questions(
             best = [score for *_, score in each.candidates]
             answer = text[slice(*places[0])] if best and best[0] >= threshold else ""
             answers = [text[start:end] for start, end in one.places]
+            if (one.question.n_answers or 1) > 1:
+                answered = [place for place, score in zip(places, best) if score >= threshold][: one.question.n_answers]
+                several[0] += int(sum(hit([place], one.places) for place in answered))
+                several[1] += len(answered)
+                several[2] += int(sum(hit(answered, [place]) for place in one.places))
+                several[3] += len(one.places)
             columns["em"].append(exact_match(answer, answers))
             columns["f1"].append(word_f1(answer, answers))
             scores.setdefault("" if answers else one.made, []).append(max(best, default=0.0))
@@ -90,11 +98,14 @@ def score_questions(
                 columns["answered_f1"].append(columns["f1"][-1])
                 for k in BEST:
                     columns[f"hit{k}"].append(hit(places[:k], one.places))
-    means: Dict[str, Any] = {f"qa_{name}": float(numpy.mean(column)) if column else None for name, column in columns.items()}
+    means: Dict[str, Any] = {
+        f"qa_{name}": float(numpy.mean(column)) if column else None for name, column in columns.items()
+    }
     with_answer = scores.pop("", [])
     means["qa_auroc"] = _auroc(with_answer, [score for each in scores.values() for score in each])
     per_rule = {rule or "other": _auroc(with_answer, each) for rule, each in scores.items()}
     means["qa_auroc_per_rule"] = per_rule or None
+    means["qa_several_f"] = _f1(*several)
     means["qa_label_acc"] = float(numpy.mean([one == other for one, other in labels])) if labels else None
     means["qa_label_macro_f"] = _macro_f1(labels)
     return means
@@ -104,6 +115,13 @@ def _auroc(with_answer: List[float], without: List[float]) -> Optional[float]:
     truth = numpy.array([True] * len(with_answer) + [False] * len(without))
     value = rank(numpy.array([*with_answer, *without]), truth).auroc
     return None if math.isnan(value) else value
+
+
+def _f1(right: int, n_given: int, found: int, n_wanted: int) -> Optional[float]:
+    if not n_wanted:
+        return None
+    precision, recall = right / max(n_given, 1), found / n_wanted
+    return 2 * precision * recall / (precision + recall) if right else 0.0
 
 
 def _macro_f1(labels: List[Tuple[str, str]]) -> Optional[float]:
