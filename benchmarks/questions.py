@@ -91,6 +91,7 @@ def train(
     config["training"].update(max_epochs=epochs, eval_frequency=n_steps)
     learn_rate = config["training"]["optimizer"]["learn_rate"]
     learn_rate.update(initial_rate=rate, total_steps=n_steps, warmup_steps=n_steps // 10)
+    output.mkdir(parents=True, exist_ok=True)
     train_pipeline(init_nlp(config), output)
 
 

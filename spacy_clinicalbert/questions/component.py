@@ -113,7 +113,7 @@ class ClinicalQA(Head):
         if self.encoder is None:
             raise ValueError(
                 f"'{self.name}' reads with the network of a component clinicalbert, and found none that is called '{self.upstream}' before it. Put one before it, or set "
-                "upstream; load the pipeline with it enabled (nlp.disable_pipe may follow)."
+                "upstream. It may be disabled, not excluded."
             )
         return NoteReader(self.name, self.encoder, self.limits)
 
