@@ -3,6 +3,7 @@
     python -m benchmarks.questions train corpora encoders/all-minilm-l6-v2 training/qa/0 --seed 0
     python -m benchmarks.questions train-peer corpora encoders/all-minilm-l6-v2 training/qa-peer/0 --seed 0
     python -m benchmarks.questions score corpora --pipeline training/qa/0/model-last --peer training/qa-peer/0
+    python -m benchmarks.questions long corpora
 
 Both are trained from the same weights on the same questions (COVID-QA's training part, XQuAD with --xquad, and the questions without an answer that the reader makes of them), with so many
 windows of a question in a step, the same rates and as many steps; what the peer reads of an article without an answer is drawn at random, where `clinical_qa` takes half of it by BM25. Training texts
@@ -13,14 +14,13 @@ on the same draws.
 
 import itertools
 import math
-import random
+import resource
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy
 import spacy
-import torch
 import typer
 from spacy import registry
 from spacy.language import Language
@@ -28,16 +28,14 @@ from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train as train_pipeline
 from spacy.util import load_config
-from transformers import AutoModelForQuestionAnswering, get_linear_schedule_with_warmup
-from transformers import pipeline as make_pipeline
 
+from benchmarks.questions_peer import Candidates, fit_peer, peer_system
 from spacy_clinicalbert.corpora.questions import read_questions
 from spacy_clinicalbert.corpora.splits import stays_out
 from spacy_clinicalbert.encoder.borders import find_borders
-from spacy_clinicalbert.encoder.checkpoints import load_checkpoint
 from spacy_clinicalbert.evaluation.intervals import resample, with_interval
 from spacy_clinicalbert.pipeline.ranking import rank
-from spacy_clinicalbert.questions.asked import Known, read_known
+from spacy_clinicalbert.questions.asked import read_known
 from spacy_clinicalbert.questions.ranking import WindowRanker
 from spacy_clinicalbert.questions.recall import ranking_recall
 from spacy_clinicalbert.questions.scorer import exact_match, hit, word_f1
@@ -47,8 +45,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 N_SAMPLES = 1000
 RULES = ("other_article", "removed_section")
 COLUMNS = ("EM", "F1", "hit@1", "hit@5")
-SIZE, STRIDE, MAX_QUESTION, MAX_ANSWER = 256, 64, 64, 80  # wordpieces, as configs/qa.cfg has them
-Candidates = List[Tuple[int, int, float]]  # characters and score, best first
 System = Callable[[str, List[str]], List[Candidates]]  # an article and questions
 
 
@@ -99,34 +95,6 @@ def count(corpora: Path, xquad: bool, limit: Optional[int], seed: int) -> int:
     return sum(1 for _ in read_examples(corpora, "train", xquad, limit, seed, 8)(blank_clinical()))
 
 
-def peer_features(tokenizer: Any, text: str, known: Known, n_windows: int) -> Dict[str, List[Any]]:
-    """Windows of a question, as transformers' run_qa cuts them, with where the answer starts and ends."""
-    given = tokenizer(
-        known.question.text, text, truncation="only_second", max_length=SIZE + MAX_QUESTION, stride=STRIDE,
-        return_overflowing_tokens=True, return_offsets_mapping=True, padding="max_length", return_token_type_ids=True,
-    )  # fmt: skip
-    holding, others = [], []
-    for i, offsets in enumerate(given["offset_mapping"]):
-        places = [j for j, of in enumerate(given.sequence_ids(i)) if of == 1]
-        starts, ends = offsets[places[0]][0], offsets[places[-1]][1]
-        for first, last in known.places[:1]:
-            if starts <= first and last <= ends:
-                start = next(j for j in places if offsets[j][1] > first)
-                end = next(j for j in reversed(places) if offsets[j][0] < last)
-                holding.append((i, start, end))
-            elif last <= starts or ends <= first:
-                others.append((i, 0, 0))
-        if not known.places:
-            others.append((i, 0, 0))
-    random.shuffle(holding)
-    random.shuffle(others)
-    chosen = holding[: n_windows // 2]
-    chosen += others[: n_windows - len(chosen)]
-    features = {key: [given[key][i] for i, *_ in chosen] for key in ("input_ids", "attention_mask", "token_type_ids")}
-    features.update(start_positions=[start for _, start, _ in chosen], end_positions=[end for *_, end in chosen])
-    return features if holding or not known.places else {key: [] for key in features}
-
-
 @app.command()
 def train_peer(
     corpora: Path,
@@ -139,35 +107,8 @@ def train_peer(
     limit: Optional[int] = typer.Option(None, help="Examples, to try it"),
 ) -> None:
     """Train Hugging Face's model for question answering."""
-    spacy.util.fix_random_seed(seed)
-    tokenizer = load_checkpoint(encoder).tokenizer  # with the casing that the checkpoint was trained with
-    model = AutoModelForQuestionAnswering.from_pretrained(encoder)
     examples = list(read_examples(corpora, "train", xquad, limit, seed, 8)(blank_clinical()))
-    n_steps = epochs * math.ceil(len(examples) / 2)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
-    schedule = get_linear_schedule_with_warmup(optimizer, n_steps // 10, n_steps)
-    types = model.config.type_vocab_size > 1
-    for step in range(n_steps):
-        if step % math.ceil(len(examples) / 2) == 0:
-            random.shuffle(examples)
-            order = iter(examples)
-        features: Dict[str, List[Any]] = {}
-        for example in itertools.islice(order, 2):
-            for known in read_known(example, "clinical_qa"):
-                for key, values in peer_features(tokenizer, example.reference.text, known, 4).items():
-                    features.setdefault(key, []).extend(values)
-        if not types:
-            del features["token_type_ids"]
-        model.train()
-        for first in range(0, len(features["input_ids"]), 8):  # the gradient of all, in passes that fit
-            part = {key: torch.tensor(values[first : first + 8]) for key, values in features.items()}
-            (model(**part).loss * len(part["input_ids"]) / len(features["input_ids"])).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    fit_peer(encoder, examples, output, seed, epochs, rate)
 
 
 def bm25_system(text: str, questions: List[str]) -> List[Candidates]:
@@ -175,7 +116,9 @@ def bm25_system(text: str, questions: List[str]) -> List[Candidates]:
     borders = [0, *find_borders(text).starts.tolist(), len(text)]
     places = [(start, start + len(text[start:end].rstrip())) for start, end in itertools.pairwise(borders)]
     ranker = WindowRanker([text[start:end] for start, end in places])
-    return [[(*places[i], float(ranker.scores(each)[i])) for i in ranker.rank(each)[:5]] for each in questions]
+    scores = [ranker.scores(each) for each in questions]
+    best = [numpy.argsort(-each, kind="stable")[:5] for each in scores]
+    return [[(*places[i], float(each[i])) for i in numbers] for each, numbers in zip(scores, best)]
 
 
 def our_system(nlp: Language) -> System:
@@ -187,18 +130,6 @@ def our_system(nlp: Language) -> System:
             [(doc[start:end].start_char, doc[start:end].end_char, score) for start, end, score in each.candidates[:5]]
             for each in found
         ]
-
-    return answer
-
-
-def peer_system(path: str) -> System:
-    peer = make_pipeline("question-answering", model=path, tokenizer=path, device="cpu")
-    settings = {"top_k": 6, "handle_impossible_answer": True, "max_answer_len": MAX_ANSWER}
-    settings.update(max_seq_len=SIZE + MAX_QUESTION, doc_stride=STRIDE, max_question_len=MAX_QUESTION)
-
-    def answer(text: str, questions: List[str]) -> List[Candidates]:
-        found = [peer(question=each, context=text, **settings) for each in questions]
-        return [[(row["start"], row["end"], row["score"]) for row in rows if row["answer"]][:5] for rows in found]
 
     return answer
 
@@ -301,6 +232,30 @@ def score(
             f"\n{name}: an answer is whole in "
             + ", ".join(f"the best {n}: {100 * each:.1f} %" for n, each in recall.items())
         )
+
+
+@app.command()
+def long(corpora: Path, encoder: str = "mini", characters: int = 900_000) -> None:
+    """Print what one question about one long record costs: training articles behind one another, as many characters."""
+    nlp = blank_clinical()
+    nlp.add_pipe("clinicalbert", config={"model": {"name": encoder}})
+    nlp.add_pipe("clinical_qa", config={"threshold": 0.0})
+    nlp.initialize()
+    texts = [example.reference.text for example in read_examples(corpora, "train", False, None, 0, 0)(nlp)]
+    whole = "\n\n".join(texts)
+    nlp.max_length = characters
+    pipe = nlp.get_pipe("clinical_qa")
+    pipe.ask(nlp.make_doc(whole[:3000]), "What was given?")  # the network is converted now
+    doc = nlp.make_doc(whole[:characters])
+    memory, begin = max_memory(), time.process_time()
+    pipe.ask(doc, "What is the incubation period?")
+    print(
+        f"{len(doc.text)} characters: {time.process_time() - begin:.1f} s of CPU, {max_memory() - memory:.0f} MB more than before"
+    )
+
+
+def max_memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -178,7 +178,8 @@ class NoteReader:
 
 def rank_windows(doc: Doc, passages: Passages) -> WindowRanker:
     """RETURNS (WindowRanker): Ranks the windows of a document."""
-    return WindowRanker([passages.window_text(number, doc.text) for number in range(passages.n_windows)])
+    text = doc.text  # which spaCy puts together at each call
+    return WindowRanker([passages.window_text(number, text) for number in range(passages.n_windows)])
 
 
 def _pool(question: Question, rows: List[Tuple[ndarray, int]], passages: Passages) -> Raw:
