@@ -104,11 +104,13 @@ def pipeline_system(nlp: Any, budget: int) -> System:
     return lambda note: [span.text for span in nlp(note.doc.text)._.summary]
 
 
-def untrained(encoder: str) -> Any:
+def untrained(encoder: str, lead: float) -> Any:
     nlp = blank_clinical()
     nlp.add_pipe("clinical_sections")
     nlp.add_pipe("clinicalbert", config={"model": {"name": encoder}})
-    nlp.add_pipe("clinical_summary")
+    tok2vec = {"@architectures": "spacy-clinicalbert.Listener.v1"}
+    model = {"@architectures": "spacy-clinicalbert.SentenceCentroid.v1", "lead": lead, "tok2vec": tok2vec}
+    nlp.add_pipe("clinical_summary", config={"model": model})
     nlp.initialize()
     return nlp
 
@@ -140,6 +142,7 @@ def score(
     part: str = typer.Option("dev", help="train, dev or test"),
     budget: int = typer.Option(20, help="Words"),
     encoder: Optional[str] = typer.Option(None, help="For the untrained default"),
+    lead: float = typer.Option(0.75, min=0, max=1, help="Of the untrained default"),
     pipeline: List[str] = typer.Option([], help="With a trained clinical_summary; as often as there are some"),
     limit: Optional[int] = typer.Option(None, help="Notes, to try it"),
 ) -> None:
@@ -156,7 +159,7 @@ def score(
     own: List[str] = []
     if encoder is not None:
         own.append(f"clinical_summary, untrained, {Path(encoder).name}")
-        systems[own[-1]] = pipeline_system(untrained(encoder), budget)
+        systems[own[-1]] = pipeline_system(untrained(encoder, lead), budget)
     for path in pipeline:
         own.append(f"clinical_summary, {path}")
         systems[own[-1]] = pipeline_system(spacy.load(path), budget)

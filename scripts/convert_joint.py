@@ -9,6 +9,7 @@ from spacy.tokens import DocBin
 
 from spacy_clinicalbert.corpora.docs import Record, Report, to_docs
 from spacy_clinicalbert.corpora.public import held_out_records, public_corpora, training_records
+from spacy_clinicalbert.corpora.specialties import NOTE_TYPE, SPECIALTY, categories_of
 from spacy_clinicalbert.tokenizer import blank_clinical
 
 CORPORA = ("maccrobat2020", "bc5cdr", "ncbi_disease", "negex", "mtsamples")
@@ -43,10 +44,12 @@ def write(path: Path, records: Iterable[Record], corpus: str, nlp: Language) -> 
 
 
 def as_trained(record: Record, corpus: str) -> Record:
-    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR."""
+    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR. MTSamples' notes get type and specialty."""
     if corpus == "ncbi_disease":
         entities = [[start, end, "Disease", *rest] for start, end, _, *rest in record["entities"]]
         return {**record, "entities": entities}
+    if corpus == "mtsamples":
+        return {**record, "cats": categories_of(tuple(record["meta"]["specialties"]), (NOTE_TYPE, SPECIALTY))}
     return record
 
 

@@ -32,6 +32,7 @@ attention_dropout = null
 layer_decay = 1.0
 n_fresh_layers = 0
 pooling = "mean"
+saved_precision = "float32"
 
 [clinicalbert.model.windows]
 @misc = "spacy-clinicalbert.note_windows.v1"
@@ -286,6 +287,7 @@ max_similarity = 0.95
 
 [clinical_summary.model]
 @architectures = "spacy-clinicalbert.SentenceCentroid.v1"
+lead = 0.75
 
 [clinical_summary.model.tok2vec]
 @architectures = "spacy-clinicalbert.Listener.v1"

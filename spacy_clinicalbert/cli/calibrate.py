@@ -8,11 +8,13 @@ import typer
 from .app import app
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def calibrate(
+    ctx: typer.Context,
     pipeline: str = typer.Argument(..., help="A saved or installed pipeline"),
     notes: str = typer.Argument(
-        ..., help="Annotated notes that it was not trained on, .spacy, .jsonl or .parquet, or FORMAT:PATH"
+        ...,
+        help="Annotated notes that it was not trained on, .spacy, .jsonl, .parquet or FORMAT:PATH; or its training config, for the dev_corpus",
     ),
     output: Path = typer.Argument(..., help="Where to write the pipeline"),
     precision: Optional[float] = typer.Option(
@@ -23,8 +25,10 @@ def calibrate(
     """Write the pipeline with temperatures, with which its probabilities are as often right as they say.
 
     The temperatures are fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the
-    notes. Thresholds are chosen on the notes themselves.
+    notes. Thresholds are chosen on the notes themselves. Settings of a training config can be overridden by their dotted names.
     """
+    from spacy.cli._util import parse_config_overrides
+
     from ..evaluation.heat_map import SUFFIXES
     from ..evaluation.reliability import calibrate_pipeline, calibration_tables, plot_reliability
 
@@ -33,7 +37,7 @@ def calibrate(
             raise ValueError(f"A plot is written as {' or '.join(SUFFIXES)}, not as '{plot.suffix}'.")
         if plot:
             _check_matplotlib()
-        found = calibrate_pipeline(pipeline, notes, output, precision)
+        found = calibrate_pipeline(pipeline, notes, output, precision, parse_config_overrides(ctx.args))
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

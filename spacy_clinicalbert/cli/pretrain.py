@@ -18,7 +18,8 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on your notes by masked-language modelling.
 
-    Any setting can be overridden by its dotted name: --pretraining.max_steps 1000. Several processes:
+    SIGTERM and Ctrl-C finish the step and write a checkpoint; the exit code is then 128 and the signal's number. Any setting can be overridden by
+    its dotted name: --pretraining.max_steps 1000. Several processes:
     torchrun --nproc_per_node 2 -m spacy clinicalbert pretrain ….
     """
     from spacy.cli._util import parse_config_overrides
@@ -30,7 +31,11 @@ def pretrain(
     logger.addHandler(logging.StreamHandler())
     logger.setLevel(logging.INFO)
     try:
-        run(read_config(config, parse_config_overrides(ctx.args)), output, resume=resume, prepare_only=prepare_only)
+        stopped_by = run(
+            read_config(config, parse_config_overrides(ctx.args)), output, resume=resume, prepare_only=prepare_only
+        )
     except (ValueError, ImportError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
+    if stopped_by is not None:
+        raise typer.Exit(128 + stopped_by)

@@ -1,5 +1,6 @@
 """Where an encoder's weights and tokenizer come from: the package, a preset, a hub id or a folder; and where they go."""
 
+import copy
 import json
 import logging
 import tempfile
@@ -20,6 +21,7 @@ from .presets import EMBEDDED, PRESETS, Preset
 
 logger = logging.getLogger(__name__)
 
+SAVED_PRECISIONS = ("float32", "float16")
 # Position embeddings of these start behind the padding index (fairseq's habit), so that fewer can be used.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
 
@@ -166,10 +168,21 @@ def load_tokenizer(
     return tokenizer
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write a folder that `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` open: safetensors in
-    float32, config.json and the tokenizer's files."""
-    checkpoint.network.save_pretrained(folder, safe_serialization=True)
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, precision: str = "float32") -> None:
+    """Write a folder that `AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` open: safetensors, config.json and the
+    tokenizer's files.
+
+    precision (str): One of SAVED_PRECISIONS.
+    RAISES (ValueError): A weight is too large for float16.
+    """
+    network = checkpoint.network
+    if precision == "float16":
+        network = copy.deepcopy(network).half()
+        if not all(weights.isfinite().all() for weights in network.parameters()):
+            raise ValueError(
+                "The encoder has weights beyond 65504, which float16 cannot hold. Set its saved_precision to float32."
+            )
+    network.save_pretrained(folder, safe_serialization=True)
     checkpoint.tokenizer.save_pretrained(folder)
 
 

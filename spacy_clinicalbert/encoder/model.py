@@ -40,6 +40,7 @@ def Encoder(
     layer_decay: float = 1.0,
     n_fresh_layers: int = 0,
     pooling: str = "mean",
+    saved_precision: str = "float32",
 ) -> Model[InT, FullTransformerBatch]:
     """The registered architecture `spacy-clinicalbert.Encoder.v1`: a pretrained encoder over notes of any length.
 
@@ -60,6 +61,8 @@ def Encoder(
     n_fresh_layers (int): This many layers from above begin anew, instead of with what they learned in pretraining.
     pooling (str): A token's vector is the "mean" of its wordpieces', or that of the "first", which heads of Hugging Face's
         token classifiers read.
+    saved_precision (str): What a saved pipeline holds the weights in, "float32" or "float16": half the size, for packages. They are float32
+        again when it is loaded.
     RETURNS (Model[List[Doc], FullTransformerBatch]): Publishes one vector a token, and one a window: `doc_data[i]` is an
         `EncodedDoc`. Empty docs publish `TransformerData.empty()`.
     """
@@ -96,6 +99,7 @@ def Encoder(
                 n_frozen_layers=n_frozen_layers,
                 layer_decay=layer_decay,
                 n_fresh_layers=n_fresh_layers,
+                saved_precision=saved_precision,
             )
         ],
     )
@@ -116,6 +120,7 @@ def Tok2VecEncoder(
     layer_decay: float = 1.0,
     n_fresh_layers: int = 0,
     pooling: str = "mean",
+    saved_precision: str = "float32",
     grad_factor: float = 1.0,
     listener_pooling: Optional[Model[Ragged, Floats2d]] = None,
 ) -> Model[InT, List[Floats2d]]:
@@ -142,6 +147,7 @@ def Tok2VecEncoder(
         layer_decay,
         n_fresh_layers,
         pooling,
+        saved_precision,
     )
     if listener_pooling is not None:
         return chain(with_doc_data(encoder), trfs2arrays(listener_pooling, grad_factor))

@@ -16,6 +16,7 @@ from thinc.types import FloatsXd
 
 from .cache import WindowCache
 from .checkpoints import (
+    SAVED_PRECISIONS,
     Checkpoint,
     checkpoint_from_files,
     checkpoint_to_files,
@@ -42,6 +43,7 @@ class EncoderShim(Shim):
     n_frozen_layers (int): This many layers from below, and the embeddings under them, do not train.
     layer_decay (float): Factor on the rate of each layer for each layer above it; see `layers.layer_scales`.
     n_fresh_layers (int): This many layers from above begin anew when the pretrained checkpoint is loaded.
+    saved_precision (str): "float32" or "float16": of the weights that `to_disk` writes. `to_bytes` keeps every bit.
     """
 
     def __init__(
@@ -54,11 +56,14 @@ class EncoderShim(Shim):
         n_frozen_layers: int = 0,
         layer_decay: float = 1.0,
         n_fresh_layers: int = 0,
+        saved_precision: str = "float32",
     ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision is one of {', '.join(PRECISIONS)}, not '{precision}'.")
         if engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, not '{engine}'.")
+        if saved_precision not in SAVED_PRECISIONS:
+            raise ValueError(f"saved_precision is one of {', '.join(SAVED_PRECISIONS)}, not '{saved_precision}'.")
         super().__init__(None)
         self.load = load
         self.precision = precision
@@ -67,6 +72,7 @@ class EncoderShim(Shim):
         self.n_frozen_layers = n_frozen_layers
         self.layer_decay = layer_decay
         self.n_fresh_layers = n_fresh_layers
+        self.saved_precision = saved_precision
         self.cache = WindowCache(0)
         self.quantized: Optional[Quantized] = None
         self._checkpoint: Optional[Checkpoint] = None
@@ -297,7 +303,7 @@ class EncoderShim(Shim):
         return self
 
     def to_disk(self, path: Any) -> None:
-        save_checkpoint(self.checkpoint, Path(path))
+        save_checkpoint(self.checkpoint, Path(path), self.saved_precision)
         for name, data in zip(INT8_FILES, self.quantized or (None, None)):
             if data is None:
                 (Path(path) / name).unlink(missing_ok=True)

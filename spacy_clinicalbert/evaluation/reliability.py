@@ -1,10 +1,11 @@
 """Whether a pipeline's probabilities mean what they say: what `python -m spacy clinicalbert calibrate` does."""
 
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import spacy
 from spacy.training import Example
+from spacy.util import load_config, resolve_dot_names
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
@@ -13,13 +14,21 @@ from ..pipeline.calibration import NEVER, Calibration
 Calibrations = Dict[Tuple[str, str], Calibration]  # component, and what it classifies
 
 
-def calibrate_pipeline(pipeline: str, source: str, output: Path, precision: Optional[float] = None) -> Calibrations:
+def calibrate_pipeline(
+    pipeline: str,
+    source: str,
+    output: Path,
+    precision: Optional[float] = None,
+    overrides: Mapping[str, Any] = {},
+) -> Calibrations:
     """Calibrate every component that can be, and write the pipeline.
 
     pipeline (str): A folder or an installed package.
-    source (str): Notes with gold annotation that the pipeline was not trained on; see `corpora.formats.read_corpus`.
+    source (str): Notes with gold annotation that the pipeline was not trained on; see `corpora.formats.read_corpus`. Or a training config, PATH.cfg,
+        for its development corpus: of a `mixed_corpora.v1`, each component takes the notes that are annotated for it.
     output (Path): Where to write the pipeline.
     precision (Optional[float]): For thresholds, what a label's precision is to be at least; None sets none.
+    overrides (Mapping[str, Any]): Settings of the training config, by their dotted names.
     RETURNS (Calibrations): What was done.
     RAISES (ValueError): No component can be calibrated, or the notes have no annotation for any.
     """
@@ -27,7 +36,14 @@ def calibrate_pipeline(pipeline: str, source: str, output: Path, precision: Opti
     components = {name: pipe for name, pipe in nlp.pipeline if hasattr(pipe, "calibrate")}
     if not components:
         raise ValueError(f"'{pipeline}' has no component to calibrate, such as clinical_assertion.")
-    references = list(read_corpus(source, nlp, Report()))
+    if source.endswith(".cfg"):
+        config = load_config(source, overrides=dict(overrides), interpolate=True)
+        (corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
+        references = [example.reference for example in corpus(nlp)]
+    elif overrides:
+        raise ValueError(f"{', '.join(overrides)} are settings of a training config, and '{source}' is none.")
+    else:
+        references = list(read_corpus(source, nlp, Report()))
     predicted = nlp.pipe([nlp.make_doc(doc.text) for doc in references])
     examples = [Example(doc, reference) for doc, reference in zip(predicted, references)]
     found = {

@@ -5,7 +5,7 @@ import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy
 import torch
@@ -13,6 +13,7 @@ import torch
 from ..encoder.checkpoints import usable_positions
 from ..encoder.engines import autocast
 from ..folders import step_folders
+from ..signals import StopSignals
 from .batches import Batches, held_out_batches, make_collator, split_batch
 from .blocks import Frame
 from .card import write_card
@@ -29,19 +30,21 @@ from .vocabulary import piece_characters
 logger = logging.getLogger(__name__)
 
 
-def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_only: bool = False) -> None:
-    """Pretrain an encoder: read the text, learn the vocabulary, train, and write `model-last` and `model-best`.
+def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_only: bool = False) -> Optional[int]:
+    """Pretrain an encoder: read the text, learn the vocabulary, train, and write `model-last` and `model-best`. On SIGTERM or SIGINT the step is finished,
+    and a checkpoint written.
 
     config (Pretraining): The run; see `config.read_config`.
     output (Path): A folder for the run: its config, log, checkpoints and models.
     resume (bool): Go on from the last checkpoint in it.
     prepare_only (bool): Learn the vocabulary and fill the cache, and train nothing.
+    RETURNS (Optional[int]): The signal that stopped the run; None where it came to its end.
     RAISES (ValueError): The folder holds another run, or the one to resume is missing or has other settings.
     RAISES (ImportError): accelerate is not installed.
     """
     if prepare_only:
         prepare(config)
-        return
+        return None
     try:
         from accelerate import Accelerator
     except ImportError:
@@ -60,8 +63,10 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
     if accelerator.is_main_process:
         output.mkdir(parents=True, exist_ok=True)
         config.to_config().to_disk(output / "config.cfg")
-    Run(config, prepared, output, accelerator, resume).train()
+    with StopSignals() as stop:
+        Run(config, prepared, output, accelerator, resume).train(stop)
     accelerator.end_training()
+    return stop.number
 
 
 def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
@@ -126,8 +131,8 @@ class Run:
             name: list(held_out_batches(config, tokens, collator, frame)) for name, tokens in prepared.sets.items()
         }
 
-    def train(self) -> None:
-        """Train to the last step, or until the held-out sets get no better."""
+    def train(self, stop: StopSignals) -> None:
+        """Train to the last step, or until the held-out sets get no better, or a signal comes."""
         settings, progress = self.config.pretraining, self.progress
         is_main = self.accelerator.is_main_process
         log = RunLog(self.output, progress.step, settings.max_steps, settings.tensorboard, is_main)
@@ -137,7 +142,7 @@ class Run:
         lost: List[torch.Tensor] = []
         pieces = 0
         self.model.train()
-        while progress.step < settings.max_steps and not progress.stopped:
+        while progress.step < settings.max_steps and not progress.stopped and not self._is_stopped(stop):
             start = time.monotonic()
             batch = self.batches.batch(progress.step)
             loss, norm, rate = self._step(batch)
@@ -163,6 +168,16 @@ class Run:
         if is_main and self._saved_step != progress.step:
             self._checkpoint()
         log.close()
+        if is_main and stop.number is not None:
+            logger.info("Stopped behind step %d. Go on with --resume.", progress.step)
+
+    def _is_stopped(self, stop: StopSignals) -> bool:
+        """Whether a signal came, to any process: they get it at different moments, and all have to stop behind the same step."""
+        number = torch.tensor(stop.number or 0, device=self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            number = self.accelerator.gather(number.reshape(1)).max()
+        stop.number = int(number) or None
+        return stop.number is not None
 
     def _step(self, batch: Dict[str, torch.Tensor]) -> Any:
         """One step of the optimiser. RETURNS: This process' share of the loss, the gradient's norm, the learning rate."""

@@ -1,13 +1,10 @@
 """`spacy train`, with checkpoints."""
 
 import shutil
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import IO, Any, Dict, Optional, Type, cast
+from typing import IO, Any, Dict, Optional, cast
 
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
@@ -26,6 +23,7 @@ from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import Printer
 
 from ..folders import step_folders, whole_folder
+from ..signals import StopSignals
 from .checkpoint import Checkpoint, Evaluation, Progress, RunError, save_checkpoint
 from .optimizer import ResumableOptimizer
 from .replay import DataOrder, Replay
@@ -209,30 +207,3 @@ class Run:
 
     def _say(self, line: str) -> None:
         self._stdout.write(f"{line}\n")
-
-
-class StopSignals:
-    """Notes SIGINT and SIGTERM, so that a step can be finished; a second one does what it does elsewhere.
-
-    number (Optional[int]): The signal that came.
-    """
-
-    def __init__(self) -> None:
-        self.number: Optional[int] = None
-        self._before: Dict[int, Any] = {}
-
-    def __enter__(self) -> "StopSignals":
-        if threading.current_thread() is threading.main_thread():  # no other one gets signals
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def _note(self, number: int, frame: Optional[FrameType]) -> None:
-        self.number = number
-        signal.signal(number, self._before[number])
-
-    def __exit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

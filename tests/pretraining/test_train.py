@@ -135,6 +135,30 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
         assert sum(a["loss"] == b["loss"] for a, b in zip(whole, killed)) >= len(whole) - 1
 
 
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_signal_ends_a_run_behind_its_step_with_a_checkpoint(n_processes, make_run, tmp_path):
+    def make(max_steps):
+        stage = {"length": 32, "batch_size": 6}
+        return make_run(
+            pretraining={"max_steps": max_steps, "checkpoint_minutes": 60},
+            optimizer={"schedule": "constant", "decay_steps": 0},
+            stages={"short": {**stage, "share": 1 - 1e-9}, "long": {**stage, "share": 1e-9}},
+            validation={"steps": 2000},
+        )
+
+    output = tmp_path / "stopped"
+    process = run_command(make(2000), output, n_processes=n_processes)
+    while process.poll() is None and not ((output / "log.jsonl").is_file() and rows(output, "train")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate()
+    assert process.returncode == (128 + signal.SIGTERM if n_processes == 1 else 1), said
+    (left,) = step_folders(output)
+    n_done = int(left.name.removeprefix("step-"))
+    assert 0 < n_done < 2000 and f"Stopped behind step {n_done}. Go on with --resume." in said
+    assert pretrain(make(n_done + 2), output, resume=True) is None
+
+
 def test_constant_run_made_longer_is_the_run_planned_so(make_run, tmp_path):
     def make(max_steps, decay_steps):
         optimizer = {"schedule": "constant", "decay_steps": decay_steps}

@@ -52,6 +52,25 @@ def test_a_sentence_longer_than_the_budget_is_kept_whole_if_none_fits(nlp):
     assert [span.text for span in nlp(f"{long}\nNo cough.")._.summary] == ["No cough."]
 
 
+def test_untrained_salience_is_of_what_is_early_and_near_the_mean(toy):
+    texts = ["Aspirin given. ", *["The patient denies chest pain and fever. "] * 20, "Lungs clear."]
+    tok2vec = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "*"}
+    salience = {}
+    for lead in (0.0, 0.75, 1.0):
+        model = {"@architectures": "spacy-clinicalbert.SentenceCentroid.v1", "lead": lead, "tok2vec": tok2vec}
+        nlp = make_nlp(toy, model=model, max_words=1000, max_similarity=1.0, balance=1.0)
+        doc = nlp("".join(text.replace("pain", f"pain {i}") for i, text in enumerate(texts)))
+        spans = doc.spans["summary"]
+        salience[lead] = numpy.array(spans.attrs["salience"])
+        assert len(spans) == len(texts)
+    starts = numpy.array([span.start for span in spans])
+    assert salience[0.0].min() == 0 and salience[0.0].max() == 1 and 0 < salience[0.0].argmax() < 21
+    assert numpy.allclose(salience[1.0], numpy.exp(-starts / 100))
+    assert numpy.allclose(salience[0.75], 0.25 * salience[0.0] + 0.75 * salience[1.0], atol=1e-6)
+    with pytest.raises(ValueError, match="lead is 2; it is a share"):
+        make_nlp(toy, model={"@architectures": "spacy-clinicalbert.SentenceCentroid.v1", "lead": 2, "tok2vec": tok2vec})
+
+
 def test_repeated_text_is_chosen_once(nlp):
     spans = nlp("PLAN: Aspirin given. " + "Lungs are clear. " * 50)._.summary
     texts = [span.text for span in spans]
