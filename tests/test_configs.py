@@ -15,7 +15,9 @@ from spacy_clinicalbert.corpora.jsonl import jsonl_records
 ROOT = Path(__file__).parent.parent
 # tests/pretraining, tests/questions and tests/training have the others.
 CONFIGS = [
-    path for path in sorted((ROOT / "configs").glob("*.cfg")) if path.stem.split("-")[0] not in ("pretrain", "joint", "qa")
+    path
+    for path in sorted((ROOT / "configs").glob("*.cfg"))
+    if path.stem.split("-")[0] not in ("pretrain", "joint", "qa")
 ]
 
 

@@ -10,9 +10,9 @@ from thinc.api import Model
 from ..encoder.batches import group_by_length
 from ..encoder.checkpoints import Checkpoint
 from ..encoder.engines import Inputs
-from ..encoder.model import update_passes
 from ..encoder.plan import MAX_PADDING
 from ..encoder.shim import shim_of
+from ..encoder.updates import update_passes
 
 
 class Pair(NamedTuple):
@@ -127,5 +127,5 @@ def predict_pairs(encoder: Model, pairs: List[Pair], frame: Frame) -> torch.Tens
 def update_pairs(
     encoder: Model, pairs: List[Pair], frame: Frame
 ) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
-    """As `predict_pairs`, with dropout and a backward; see `encoder.model.update_passes`."""
+    """As `predict_pairs`, with dropout and a backward; see `encoder.updates.update_passes`."""
     return update_passes(encoder, _torch_passes(encoder, pairs, frame), int(row_starts(pairs)[-1]))

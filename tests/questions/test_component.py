@@ -65,7 +65,9 @@ def test_saving_keeps_answers_and_has_the_encoders_weights_once(trained, tmp_pat
     sizes = [path.stat().st_size for path in (tmp_path / "pipeline" / "clinical_qa").rglob("*") if path.is_file()]
     assert sum(sizes) < 5000 and len(list((tmp_path / "pipeline").rglob("*.safetensors"))) == 1
     disabled = spacy.load(tmp_path / "pipeline", disable=["encoder"])
-    assert [one.start for one in disabled(asked(disabled, NOTE, "given for"))._.answers] == [one.start for one in before]
+    assert [one.start for one in disabled(asked(disabled, NOTE, "given for"))._.answers] == [
+        one.start for one in before
+    ]
     again.get_pipe("clinical_qa").from_bytes(trained.get_pipe("clinical_qa").to_bytes())
     assert again.get_pipe("clinical_qa").cfg["shift"] == 0.25
     trained.get_pipe("clinical_qa").cfg.update(UNIT)
