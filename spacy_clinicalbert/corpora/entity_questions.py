@@ -3,7 +3,7 @@
 from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from spacy.language import Language
-from spacy.tokens import SpanGroup
+from spacy.tokens import Span, SpanGroup
 from spacy.training import Example
 
 from .docs import ATTRIBUTES, GOLD, Reader, install_extensions
@@ -43,7 +43,7 @@ def read_entity_questions(
                 row = {"id": label, "question": question, "n_answers": n_answers}
                 asked.append(row if found else {**row, UNANSWERABLE: ABSENT})
                 for span in found:
-                    spans.append(reference.char_span(span.start_char, span.end_char, label=ANSWER))
+                    spans.append(Span(reference, span.start, span.end, label=ANSWER))
                     attributes.append({"question": label})
             reference.spans[GOLD] = SpanGroup(reference, name=GOLD, spans=spans, attrs={ATTRIBUTES: attributes})
             reference._.questions = tuple(asked)

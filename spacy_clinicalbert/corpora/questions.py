@@ -150,5 +150,5 @@ def _parts(record: Record, n_questions: int) -> Iterator[Record]:
         part = questions[first : first + size]
         ids = {question["id"] for question in part}
         mine = [span for span in spans if span[3]["question"] in ids]
-        drops = {} if first == 0 else {"drops": [], "unread": {}}
+        drops: Record = {} if first == 0 else {"drops": [], "unread": {}}
         yield {**record, "questions": part, "spans": {GOLD: mine}, **drops}

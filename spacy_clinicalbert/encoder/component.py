@@ -75,7 +75,7 @@ class ClinicalBert(Transformer):
         model.attrs.update({key: self.cfg[key] for key in ("max_batch_items", "max_update_items")})
         self.shim.cache = WindowCache(max_cache_items)
         self._update: Optional[PendingUpdate] = None
-        self._bound: Dict[str, Any] = {}
+        self._bound: List[Any] = []
         self._warned = False
 
     @property
@@ -95,7 +95,8 @@ class ClinicalBert(Transformer):
         super().find_listeners(component)
         if hasattr(component, "bind_encoder"):
             component.bind_encoder(self)
-            self._bound[component.name] = component
+            if component not in self._bound:
+                self._bound.append(component)
 
     def trains_on(self, docs: List[Doc]) -> bool:
         """Whether an update with these Docs is under way, so that a component that runs the network by itself is to give it a gradient: not
@@ -229,7 +230,7 @@ class ClinicalBert(Transformer):
         width = self.model.get_dim("nO")
         pending = PendingUpdate(
             cast(Callable, backprop),
-            len(self.listeners) + sum(component.encoder is self for component in self._bound.values()),
+            len(self.listeners) + sum(component.encoder is self for component in self._bound),
             self.shim.has_gradient,
             ClinicalBertListener.get_batch_id(docs),
         )

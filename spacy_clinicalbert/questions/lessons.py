@@ -48,7 +48,7 @@ def make_lessons(
         for row, ids in zip(rows, reader.question_ids([row.question for row in rows])):
             if row.question.kind == SPAN:
                 lesson = span_lesson(passages, row.places, ranker, row.question.text, n_windows)
-            elif row.label in labels:
+            elif row.label is not None and row.label in labels:
                 number = list(labels).index(row.label)
                 lesson = label_lesson(passages, number, ranker, row.question.text, n_windows)
             else:

@@ -49,13 +49,14 @@ def init(model: Reader, X: Optional[Vectors] = None, Y: Optional[Logits] = None)
 
 def forward(model: Reader, X: Vectors, is_train: bool) -> Tuple[Logits, Callable[[Logits], Any]]:
     borders, backprop_borders = model.get_ref("borders")(X.rows, is_train)
-    labels, backprop_labels = model.get_ref("labels")(X.rows[X.firsts], is_train)
+    firsts: Any = model.ops.asarray1i(X.firsts)  # type: ignore[arg-type]
+    labels, backprop_labels = model.get_ref("labels")(X.rows[firsts], is_train)
 
     def backprop(d_logits: Logits) -> Floats2d:
-        d_rows = backprop_borders(d_logits.borders) if d_logits.borders.any() else model.ops.alloc2f(*X.rows.shape)
+        d_rows: Any = backprop_borders(d_logits.borders) if d_logits.borders.any() else model.ops.alloc2f(*X.rows.shape)
         # A layer that no question of the batch concerns gets no gradient, not one of zeros, by which Adam would go on.
         if d_logits.labels.any():
-            d_rows[X.firsts] += backprop_labels(d_logits.labels)
+            d_rows[firsts] += backprop_labels(d_logits.labels)
         return d_rows
 
     return Logits(borders, labels), backprop

@@ -1,5 +1,6 @@
 import itertools
 import logging
+import pickle
 import sys
 
 import pytest
@@ -71,6 +72,15 @@ def test_saving_keeps_answers_and_has_the_encoders_weights_once(trained, tmp_pat
     again.get_pipe("clinical_qa").from_bytes(trained.get_pipe("clinical_qa").to_bytes())
     assert again.get_pipe("clinical_qa").cfg["shift"] == 0.25
     trained.get_pipe("clinical_qa").cfg.update(UNIT)
+
+
+def test_it_pickles_with_its_encoder(trained):
+    pipe = pickle.loads(pickle.dumps(trained.get_pipe("clinical_qa")))
+    (before,), (after,) = (
+        each.ask(trained.make_doc(NOTE), "given for") for each in (trained.get_pipe("clinical_qa"), pipe)
+    )
+    assert (after.start, after.score) == (before.start, pytest.approx(before.score, abs=1e-5))
+    assert pipe.encoder._bound == [pipe]
 
 
 def test_answers_survive_docbin(trained):
