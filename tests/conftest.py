@@ -1,14 +1,21 @@
 """Toy checkpoints in folders shaped as the hub has them, and pipelines over them. Nothing here needs a network."""
 
 import json
+import os
 import string
+import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
+# Before torch is imported: a toy is done sooner than its threads are woken, and pytest-xdist has a process for each core.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import catalogue
 import numpy
 import pytest
 import spacy
 import torch
+from spacy.lang.en import English
 from spacy.language import Language
 from spacy.training import Example
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -28,6 +35,32 @@ NOTES = [
     ("Lungs clear. No cough.", [(16, 21, "PROBLEM")], "radiology"),
     ("History of fever, stable.", [(11, 16, "PROBLEM")], "radiology"),
 ]
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process for each core where all tests run; for a few files it would cost more than it spares."""
+    return (os.cpu_count() or 1) if config.args == config.getini("testpaths") else 0
+
+
+# Where a test imports OpenVINO or nncf ahead of the package, they would fork a process that reports each conversion over the network.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+# spaCy looks through all entry points of the environment whenever it wants one function, or reads one Doc.
+_ENTRY_POINTS = catalogue.AVAILABLE_ENTRY_POINTS
+catalogue.AVAILABLE_ENTRY_POINTS = {group: list(_ENTRY_POINTS.select(group=group)) for group in _ENTRY_POINTS.groups}
+
+# English's 1,347 special cases of tokens take longer to make than all else of a toy pipeline.
+SPECIAL_CASES = English.Defaults.tokenizer_exceptions
+FEW = (" ", "\t", "\n", ":)", "a.", "a.m.", "8am", "can't", "don't", "it's", "cannot", "vs.", "Dr.", "Mr.")
+English.Defaults.tokenizer_exceptions = {text: SPECIAL_CASES[text] for text in FEW}
+
+
+@pytest.fixture(scope="module")
+def all_special_cases():
+    """For modules that hold what comes of text, in pipelines as users have them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(English.Defaults, "tokenizer_exceptions", SPECIAL_CASES)
+        yield
 
 
 def vocabulary(cased: bool) -> List[str]:

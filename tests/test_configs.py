@@ -12,6 +12,7 @@ from spacy.util import load_config
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
 
+pytestmark = pytest.mark.usefixtures("all_special_cases")
 ROOT = Path(__file__).parent.parent
 # tests/pretraining, tests/questions and tests/training have the others.
 CONFIGS = [

@@ -9,6 +9,7 @@ import spacy
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
 
+pytestmark = pytest.mark.usefixtures("all_special_cases")
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -6,6 +6,7 @@ from spacy.tokenizer import Tokenizer
 
 from spacy_clinicalbert.tokenizer import blank_clinical
 
+pytestmark = pytest.mark.usefixtures("all_special_cases")
 CASES = {
     "25mg 2.5mg/kg/day 20mEq/L.": "25|mg 2.5|mg|/|kg|/|day 20|mEq|/|L|.",
     "q6h q4-6h b.i.d. p.o. i.v.": "q6h q4-6h b.i.d. p.o. i.v.",

@@ -46,12 +46,14 @@ class Annotator:
 
     nlp (Language): The pipeline. Its error handler becomes the annotator's.
     convert (Callable[[Doc, Note], Any]): What is made of a Doc. What it returns may not hold the Doc.
+    prepare (Optional[Callable[[Doc, Note], Any]]): Writes on a Doc what the pipeline shall read there.
     """
 
-    def __init__(self, nlp: Language, convert: Convert):
+    def __init__(self, nlp: Language, convert: Convert, prepare: Optional[Convert] = None):
         install_extensions()
         self.nlp = nlp
         self.convert = convert
+        self.prepare = prepare
         self._found: Dict[int, Any] = {}
         self._reasons: Dict[int, str] = {}
         nlp.set_error_handler(self._note_error)  # type: ignore[arg-type]
@@ -105,6 +107,8 @@ class Annotator:
                 reason = f"the tokenizer: {describe(error)}"
             else:
                 doc._.note_id, doc._.patient = note.id, note.patient
+                if self.prepare is not None:
+                    self.prepare(doc, note)
                 return doc
         self._reasons[note.position] = reason
         return None

@@ -74,13 +74,14 @@ def write_parquet(path: Path, form: str, rows: Iterator[Row]) -> None:
     from pyarrow import parquet
 
     schema = omop_schema() if form == "omop" else record_schema()
-    as_row = typed_row if form == "omop" else _record_row
+    as_row = typed_row if form == "omop" else record_row
     with parquet.ParquetWriter(path, schema) as writer:
         while chunk := list(islice(rows, GROUP)):
             writer.write_table(pyarrow.Table.from_pylist([as_row(row) for row in chunk], schema))
 
 
-def _record_row(record: Row) -> Row:
+def record_row(record: Row) -> Row:
+    """RETURNS (Dict[str, Any]): A record, as it is in JSON, in the form of `record_schema`."""
     row = dict(record)
     row["id"] = None if record["id"] is None else str(record["id"])
     for name in ("entities", "sections"):

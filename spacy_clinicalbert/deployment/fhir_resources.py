@@ -54,9 +54,9 @@ def fhir_resources(record: Record, text: str, concepts: Concepts, version: str) 
     """As `to_fhir`, of a record and its note's text."""
     check_version(version)
     digest = hashlib.sha256(text.encode("utf8")).hexdigest()
-    document_id = _make_id(record["id"], digest)
+    document_id = make_id(record["id"], digest)
     # A FHIR resource wants a subject; where no patient is known, it says so.
-    subject = _subject(record.get("patient"))
+    subject = subject_of(record.get("patient"))
     resources: List[Resource] = []
     left_out: Counter = Counter()
     for entity in record.get("entities", []):
@@ -69,29 +69,35 @@ def fhir_resources(record: Record, text: str, concepts: Concepts, version: str) 
             continue
         place = (entity["start"], entity["end"], entity["label"])
         values = {
-            "id": _make_id(record["id"], digest, *place),
-            "extension": [_derivation(document_id, entity), _mention(entity)],
+            "id": make_id(record["id"], digest, *place),
+            "extension": [derivation(document_id, entity), _mention(entity)],
             "subject": subject,
             **_MAKERS[concept.resource](entity, _code(entity, concept), document_id, version),
         }
-        resources.append(_build(concept.resource, values, version))
+        resources.append(build(concept.resource, values, version))
+    note = note_values(record, text, document_id)
+    if left_out:
+        note["extension"] = [
+            extension(LEFT_OUT, reason={"valueString": reason}, count={"valueInteger": count})
+            for reason, count in sorted(left_out.items())
+        ]
+    return [build("DocumentReference", note, version), *resources]
+
+
+def note_values(record: Record, text: str, document_id: str) -> Json:
+    """What the DocumentReference of a note has."""
     attachment = {"contentType": "text/plain; charset=utf-8"}
     if text:  # FHIR has no empty values
         attachment["data"] = base64.b64encode(text.encode("utf8")).decode("ascii")
     note: Json = {
         "id": document_id,
         "status": "current",
-        "subject": subject,
+        "subject": subject_of(record.get("patient")),
         "content": [{"attachment": attachment}],
     }
     if record["id"] is not None:
         note["identifier"] = [{"value": str(record["id"])}]
-    if left_out:
-        note["extension"] = [
-            _extension(LEFT_OUT, reason={"valueString": reason}, count={"valueInteger": count})
-            for reason, count in sorted(left_out.items())
-        ]
-    return [_build("DocumentReference", note, version), *resources]
+    return note
 
 
 def check_version(version: str) -> None:
@@ -114,7 +120,8 @@ def unknown_label(labels: List[str]) -> str:
     )
 
 
-def _build(name: str, values: Json, version: str) -> Resource:
+def build(name: str, values: Json, version: str) -> Resource:
+    """A resource, validated by the library. RAISES (Unwritable): It would not be valid; by its fields, without their values."""
     from pydantic import ValidationError
 
     folder = "fhir.resources.R4B" if version == "R4B" else "fhir.resources"
@@ -126,11 +133,13 @@ def _build(name: str, values: Json, version: str) -> Resource:
     raise Unwritable(f"a {name} would not be valid FHIR {version}, in {', '.join(fields)}")
 
 
-def _make_id(*parts: Any) -> str:
+def make_id(*parts: Any) -> str:
+    """The same id for the same parts."""
     return str(uuid.uuid5(IDS, json.dumps(parts)))
 
 
-def _subject(patient: Optional[str]) -> Json:
+def subject_of(patient: Optional[str]) -> Json:
+    """A reference to the patient, or the word that none is known."""
     if patient is None:
         return {"display": "unknown"}
     if FHIR_ID.fullmatch(patient):
@@ -147,12 +156,14 @@ def _reason_against(entity: SpanRecord, concept: Concept) -> str:
     return f"certainty {certainty}" if certainty in NOT_SAID else ""
 
 
-def _extension(url: str, **parts: Json) -> Json:
+def extension(url: str, **parts: Json) -> Json:
+    """An extension of named parts."""
     return {"url": url, "extension": [{"url": name, **value} for name, value in parts.items()]}
 
 
-def _derivation(document_id: str, entity: SpanRecord) -> Json:
-    return _extension(
+def derivation(document_id: str, entity: SpanRecord) -> Json:
+    """The extension that says where in the note a resource stands, by the "start" and "end" of a span."""
+    return extension(
         DERIVATION,
         reference={"valueReference": {"reference": f"DocumentReference/{document_id}"}},
         path={"valueString": "DocumentReference.content[0].attachment.data"},
@@ -170,7 +181,7 @@ def _mention(entity: SpanRecord) -> Json:
     for axis, found in entity.get("assertion", {}).items():
         parts[axis] = {"valueString": found["label"]}
         parts[f"{axis}-probability"] = {"valueDecimal": found["probability"]}
-    return _extension(MENTION, **parts)
+    return extension(MENTION, **parts)
 
 
 def _code(entity: SpanRecord, concept: Concept) -> Json:

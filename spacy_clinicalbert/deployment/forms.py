@@ -38,10 +38,11 @@ def make_convert(form: str, nlp: Language, concepts: Optional[str], moment: date
         return _to_omop(table, system_name(nlp.meta), moment)
     if FORMS[form]:
         return _to_fhir(nlp, table, FORMS[form])
-    return lambda doc, note: [_dump(to_record(doc, position=note.position))]
+    return lambda doc, note: [dump(to_record(doc, position=note.position))]
 
 
-def _dump(value: Any, default: Optional[Callable[[Any], str]] = None) -> str:
+def dump(value: Any, default: Optional[Callable[[Any], str]] = None) -> str:
+    """RETURNS (str): A line of JSON. RAISES (ValueError): The value has a number that JSON has not."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
 
 
@@ -55,7 +56,7 @@ def _to_omop(concepts: Concepts, system: str, moment: datetime) -> Convert:
         if note.id is None:
             raise Unwritable("it has no id, and OMOP's rows are known by their note's")
         rows = omop_rows(to_record(doc), doc.text, concepts, system, moment)
-        return [_dump(row, default=lambda value: value.isoformat()) for row in rows]
+        return [dump(row, default=lambda value: value.isoformat()) for row in rows]
 
     return convert
 

@@ -1,6 +1,5 @@
 """Notes of many clients, gathered into batches for one thread that owns the pipeline."""
 
-import json
 import logging
 import threading
 import time
@@ -12,10 +11,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from .annotator import Annotator, describe
+from .forms import dump
 from .notes import Note
 from .records import to_record
 
 logger = logging.getLogger(__name__)
+Say = Callable[[Doc], Any]
 
 
 class QueueFull(RuntimeError):
@@ -27,11 +28,16 @@ class Closed(RuntimeError):
 
 
 class NoteFailed(ValueError):
-    """The pipeline failed on the note. Its message never holds text of it."""
+    """The pipeline failed on the note. Why stands in the log: its message may go to whoever sent the note."""
+
+    def __init__(self) -> None:
+        super().__init__("The pipeline failed on the note.")
 
 
 class _Waiting(NamedTuple):
     note: Note
+    say: Say
+    prepare: Optional[Say]
     future: "Future[str]"
 
 
@@ -59,19 +65,28 @@ class Gatherer:
         self.max_notes = max_notes
         self.max_characters = max_characters
         self.gathering = gathering
-        self.max_length = nlp.max_length
         self._observe = observe
-        self._annotator = Annotator(nlp, _to_line)
+        self._annotator = Annotator(nlp, self._say, self._prepare)
+        self._batch: List[_Waiting] = []
         self._waiting: Deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="clinicalbert-pipeline", daemon=True)
         self._thread.start()
 
-    def submit(self, text: str, id: Union[str, int, None] = None, patient: Optional[str] = None) -> "Future[str]":
+    def submit(
+        self,
+        text: str,
+        id: Union[str, int, None] = None,
+        patient: Optional[str] = None,
+        say: Say = to_record,
+        prepare: Optional[Say] = None,
+    ) -> "Future[str]":
         """Hand in a note. Cancel the future to take it back, while it waits.
 
-        RETURNS (Future[str]): Its record as JSON, or the error `NoteFailed`.
+        say (Callable[[Doc], Any]): What is answered, made of the Doc in the pipeline's thread.
+        prepare (Optional[Callable[[Doc], Any]]): Writes on the Doc what the pipeline shall read there.
+        RETURNS (Future[str]): The answer as JSON, or the error `NoteFailed`.
         RAISES (QueueFull): Too many wait.
         RAISES (Closed): `close` was called.
         """
@@ -81,7 +96,7 @@ class Gatherer:
                 raise Closed("The service is shutting down.")
             if len(self._waiting) >= self.max_waiting:
                 raise QueueFull("Too many notes wait.")
-            self._waiting.append(_Waiting(Note(0, id, text, patient), future))
+            self._waiting.append(_Waiting(Note(0, id, text, patient), say, prepare, future))
             self._changed.notify()
         return future
 
@@ -114,7 +129,7 @@ class Gatherer:
                 logger.error("A batch of %d notes failed: %s", len(running), describe(error))
                 for each in running:
                     if not each.future.done():
-                        each.future.set_exception(NoteFailed(describe(error)))
+                        each.future.set_exception(NoteFailed())
 
     def _gather(self) -> Optional[List[_Waiting]]:
         with self._changed:
@@ -141,16 +156,22 @@ class Gatherer:
         if self._observe is not None:
             self._observe(len(batch))
         # The annotator knows notes by their position, and clients' ids may be equal.
-        notes = [each.note._replace(position=number) for number, each in enumerate(batch)]
-        found, failures = self._annotator(notes)
-        reasons = {failure.position: failure.reason for failure in failures}
+        self._batch = batch
+        found, failures = self._annotator([each.note._replace(position=number) for number, each in enumerate(batch)])
+        failed = {failure.position for failure in failures}
+        for failure in failures:
+            logger.error("A note failed: %s", failure.reason)
         lines = iter(found)
         for number, each in enumerate(batch):
-            if number in reasons:
-                each.future.set_exception(NoteFailed(reasons[number]))
+            if number in failed:
+                each.future.set_exception(NoteFailed())
             else:
                 each.future.set_result(next(lines))
 
+    def _say(self, doc: Doc, note: Note) -> str:
+        return dump(self._batch[note.position].say(doc))
 
-def _to_line(doc: Doc, note: Note) -> str:
-    return json.dumps(to_record(doc), ensure_ascii=False, allow_nan=False)
+    def _prepare(self, doc: Doc, note: Note) -> None:
+        prepare = self._batch[note.position].prepare
+        if prepare is not None:
+            prepare(doc)

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import logging
-from typing import Callable, Optional
+from typing import Callable, Collection, Optional
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,13 +13,13 @@ from .annotator import describe
 logger = logging.getLogger(__name__)
 
 OPEN = ("/health", "/ready")
-KNOWN = (*OPEN, "/annotate", "/metrics", "/openapi.json")
 
 
 class Guard:
     """ASGI middleware. Bodies are read here, so that none is read that will be refused, and none without end.
 
     app (ASGIApp): What is guarded.
+    paths (Collection[str]): The paths that there are.
     token (Optional[str]): The bearer token, if one is wanted.
     max_body (int): Bytes of a body.
     max_requests (int): Requests at a time, but for those of `OPEN`.
@@ -31,6 +31,7 @@ class Guard:
         self,
         app: ASGIApp,
         *,
+        paths: Collection[str],
         token: Optional[str],
         max_body: int,
         max_requests: int,
@@ -38,6 +39,7 @@ class Guard:
         count: Callable[[str, int], None],
     ):
         self.app = app
+        self._paths = paths
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._max_body = max_body
         self._max_requests = max_requests
@@ -50,7 +52,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        label = path if path in KNOWN else "other"  # a client could put anything into a path
+        label = path if path in self._paths else "other"  # a client could put anything into a path
         begun = False
 
         async def counting(message: Message) -> None:

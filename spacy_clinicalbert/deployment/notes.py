@@ -86,20 +86,23 @@ def read_notes(source: Source) -> Iterator[Note]:
     text_field = _name(source, source.text_field)
     id_field, patient_field = _name(source, source.id_field or "id"), _name(source, source.patient_field or "patient")
     for position, row in enumerate(chain([first], rows)):
-        text = row.get(text_field)
         note_id, patient = (None if row.get(field) == "" else row.get(field) for field in (id_field, patient_field))
-        reason = row.get(_REASON, "")
-        if not reason and text is None:
-            reason = "it has no text"
-        elif not reason and not isinstance(text, str):
-            reason = f"its text is of the type {type(text).__name__}"
-        yield Note(
-            position,
-            note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id),
-            "" if reason else str(text),
-            None if patient is None else str(patient),
-            reason,
-        )
+        yield make_note(position, note_id, row.get(text_field), patient, row.get(_REASON, ""))
+
+
+def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str = "") -> Note:
+    """RETURNS (Note): A note of what a source has, with a reason if that is no text."""
+    if not reason and text is None:
+        reason = "it has no text"
+    elif not reason and not isinstance(text, str):
+        reason = f"its text is of the type {type(text).__name__}"
+    return Note(
+        position,
+        note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id),
+        "" if reason else str(text),
+        None if patient is None else str(patient),
+        reason,
+    )
 
 
 def count_notes(source: Source) -> Optional[int]:

@@ -15,6 +15,7 @@ Offsets count the characters of the note. What no component has looked for is ab
 from typing import Any, Dict, List, Optional, Tuple, TypedDict, Union
 
 import numpy
+from pydantic import BaseModel
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ..corpora.docs import ATTRIBUTES
@@ -232,6 +233,8 @@ def _rounded(value: Any) -> float:
 
 
 def _plain(value: Any, where: str) -> Any:
+    if isinstance(value, BaseModel):  # as clinical_pathology's record
+        return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, dict):
         return {str(name): _plain(each, where) for name, each in value.items()}
     if isinstance(value, (list, tuple, numpy.ndarray)):

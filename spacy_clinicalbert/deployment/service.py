@@ -8,25 +8,18 @@ from typing import Any, AsyncIterator, Dict, Optional, Union
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
+from pydantic import BaseModel
 from spacy.language import Language
 
+from .answers import ANSWERS, Answer, find_answers
 from .gathering import Closed, Gatherer, NoteFailed, QueueFull
-from .guard import Guard
+from .guard import OPEN, Guard
 
 RETRY: Dict[str, str] = {"Retry-After": "1"}  # seconds
-PLACES = ("body", "text", "id", "patient")
-
-
-class NoteIn(BaseModel):
-    """A note. `id` and `patient` come back in its record."""
-
-    model_config = ConfigDict(extra="forbid")
-    text: StrictStr
-    id: Union[StrictInt, StrictStr, None] = None
-    patient: Optional[StrictStr] = None
+METERS = ("/metrics", "/openapi.json")
+PLACES = {"body", *(name for answer in ANSWERS for name in answer.body.model_fields)}
 
 
 class Problem(BaseModel):
@@ -70,10 +63,11 @@ def make_app(
     """
     registry = CollectorRegistry()
     requests = Counter("clinicalbert_requests", "Requests", ["path", "status"], registry=registry)
-    seconds = Histogram("clinicalbert_request_seconds", "Time of a request to /annotate", registry=registry)
+    seconds = Histogram("clinicalbert_request_seconds", "Time of a request with a note", ["path"], registry=registry)
     batches = Histogram(
         "clinicalbert_batch_notes", "Notes of a batch", buckets=[1, 2, 4, 8, 16, 32, 64], registry=registry
     )
+    answers = find_answers(nlp)
     gatherer = Gatherer(nlp, observe=batches.observe, **gathering)
     max_length = min(max_length, nlp.max_length)
     Gauge("clinicalbert_waiting_notes", "Notes that wait", registry=registry).set_function(lambda: len(gatherer))
@@ -95,6 +89,7 @@ def make_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
         Guard,
+        paths={*OPEN, *METERS, *(answer.path for answer in answers)},
         token=token,
         max_body=max_body,
         max_requests=gatherer.max_waiting + 2 * gatherer.max_notes,
@@ -102,27 +97,41 @@ def make_app(
         count=lambda path, status: requests.labels(path, str(status)).inc(),
     )
 
-    @app.post("/annotate", responses={200: {"description": "The note's record"}, **REFUSALS})
-    async def annotate(note: NoteIn) -> Response:
-        """What the pipeline finds in a note: the record that the command `annotate` writes, without `position`."""
-        if len(note.text) > max_length:
-            return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
-        begun = time.monotonic()
-        try:
-            future = gatherer.submit(note.text, note.id, note.patient)
-        except QueueFull as error:
-            return _problem(429, str(error))
-        except Closed as error:
-            return _problem(503, str(error))
-        try:
-            line = await asyncio.wait_for(asyncio.wrap_future(future), timeout)
-        except NoteFailed as error:
-            return _problem(422, f"The note could not be annotated: {error}")
-        except asyncio.TimeoutError:  # what still waited is cancelled
-            return _problem(503, f"The note was not annotated within {timeout:g} seconds.")
-        finally:
-            seconds.observe(time.monotonic() - begun)
-        return Response(line, media_type="application/json")
+    def add(answer: Answer) -> None:
+        prepare = answer.prepare
+
+        async def handle(note: answer.body) -> Response:  # type: ignore[name-defined]
+            if len(note.text) > max_length:
+                return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
+            begun = time.monotonic()
+            try:
+                future = gatherer.submit(
+                    note.text,
+                    note.id,
+                    note.patient,
+                    lambda doc: answer.say(doc, note),
+                    None if prepare is None else lambda doc: prepare(doc, note),
+                )
+            except QueueFull as error:
+                return _problem(429, str(error))
+            except Closed as error:
+                return _problem(503, str(error))
+            try:
+                line = await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+            except NoteFailed as error:
+                return _problem(422, str(error))
+            except asyncio.TimeoutError:  # what still waited is cancelled
+                return _problem(503, f"The note was not annotated within {timeout:g} seconds.")
+            finally:
+                seconds.labels(answer.path).observe(time.monotonic() - begun)
+            return Response(line, media_type="application/json")
+
+        responses = {200: {"description": "The answer", "content": {"application/json": {}}}, **REFUSALS}
+        name = answer.path.removeprefix("/")
+        app.post(answer.path, name=name, description=answer.about, responses=responses)(handle)
+
+    for answer in answers:
+        add(answer)
 
     @app.get("/health")
     async def health() -> Dict[str, str]:
@@ -134,7 +143,7 @@ def make_app(
         """Whether notes are taken."""
         return JSONResponse({"status": "ready"}) if gatherer.ready else _problem(503, "No notes are taken.")
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Counts and times, as Prometheus reads them."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
+from spacy.language import Language
+
 from .annotator import Annotator, Failure
 from .forms import make_convert, write_part
 from .notes import Note
@@ -58,12 +60,7 @@ class Worker:
     """Loads a pipeline, and annotates parts with it."""
 
     def __init__(self, job: Job):
-        import spacy
-        import torch
-
-        torch.set_num_threads(job.threads)
-        nlp = spacy.load(job.pipeline)
-        nlp.max_length = job.max_length or nlp.max_length
+        nlp = load_pipeline(job.pipeline, job.threads, job.max_length)
         self.job = job
         self.annotate = Annotator(nlp, make_convert(job.form, nlp, job.concepts, job.moment))
 
@@ -71,6 +68,23 @@ class Worker:
         found, failures = self.annotate(notes)
         rows = write_part(self.job.form, part_path(self.job.folder, self.job.form, number), found)
         return Done(number, len(notes), rows, failures, peak_memory())
+
+
+def load_pipeline(pipeline: str, threads: int, max_length: Optional[int] = None) -> Language:
+    """Load a pipeline in a process that shares a machine with others.
+
+    threads (int): The threads that it may use.
+    max_length (Optional[int]): The most characters of a note; None leaves the pipeline's own.
+    RETURNS (Language): The pipeline.
+    RAISES (OSError), (ValueError): It cannot be loaded.
+    """
+    import spacy
+    import torch
+
+    torch.set_num_threads(threads)
+    nlp = spacy.load(pipeline)
+    nlp.max_length = max_length or nlp.max_length
+    return nlp
 
 
 def part_path(folder: Union[str, Path], form: str, number: int) -> Path:

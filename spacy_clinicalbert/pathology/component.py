@@ -61,9 +61,7 @@ def read_report(text: str) -> PathologyRecord:
     entries: Dict[Any, Tuple[Found, List[Tuple[int, int]]]] = {}
     for finder in FINDERS:
         for found in finder(text):
-            key: Any = (found.field, str(found.value), found.extra.get("name"))
-            if found.extra.get("part"):
-                key = (*key, found.start)  # a count of another container is another value
+            key = (found.field, str(found.value), found.extra.get("name"), found.apart)
             entries.setdefault(key, (found, []))[1].append((found.start, found.end))
     record = PathologyRecord()
     for found, places in sorted(entries.values(), key=lambda each: min(each[1])):

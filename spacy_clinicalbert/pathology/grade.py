@@ -1,57 +1,61 @@
 """Grades: differentiation, numbers, and the systems of kidney, breast and prostate."""
 
 import re
-from typing import Iterator
+from typing import Iterator, Match
 
-from .found import GAP, Found
+from .found import GAP, STOP, Found
 
 _DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 _FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
 _DIFFERENTIATED = re.compile(
-    rf"\b(?P<a>well|moderately|poorly|un)(?:\s?(?:-|to|and|/){{1,2}}\s?(?P<b>moderately|poorly|un)|(?:\s(?:to|and)\s(?P<c>moderately|poorly)))?(?:{GAP})?differentiated",
+    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|un)(?:\s?(?:-|to|and|/){{1,2}}\s?(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
     re.IGNORECASE,
 )
 _ITEM = re.compile(
     r"\bdifferentiation(?:\s[a-z]{1,12}){0,4}\s?:\s?(?P<a>well|moderate(?:ly)?|poor(?:ly)?)\b", re.IGNORECASE
 )
-_FUHRMAN = re.compile(rf"\bFuhrman(?:[^.;\d]|\.(?=\s[a-z])){{0,35}}?\bG?(?P<a>{_FIGURE})", re.IGNORECASE)
-_NUCLEAR = re.compile(rf"\bnuclear grade\W{{1,4}}(?P<a>{_FIGURE})", re.IGNORECASE)
+_FUHRMAN = re.compile(
+    rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+)
+_NUCLEAR = re.compile(
+    rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+)
 _NOTTINGHAM = re.compile(
     r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(]{0,4}(?P<a>\d)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
-    r"\bGleason(?:[^\d.;]|\.(?=\s[a-z])){0,40}(?:(?:10|\d)\s?[\(:=]{1,2}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
+    rf"\bGleason(?:[^\d.;]|{STOP}){{0,40}}(?:(?:10|\d)\s?[\(:=]{{1,2}}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
     re.IGNORECASE,
 )
 _GRADE = re.compile(
-    rf"\bgrade\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>[1-4]))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
+    rf"\bgrade\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
     re.IGNORECASE,
 )
-_ABBREVIATED = re.compile(r"(?<=\()G(?P<a>[1-4])(?=[,)])")
+_ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH)G\s?(?P<a>[1-4])\b")
 _LEVEL = re.compile(
     rf"\b(?P<a>low|high){GAP}grade(?!{GAP}(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular))",
     re.IGNORECASE,
 )
 _NOT = re.compile(
-    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial", re.IGNORECASE
+    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|epithelial\W{1,3}neoplasia",
+    re.IGNORECASE,
 )
 
 
 def find_grades(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `grade`, as "G2", "G2-G3", "Fuhrman 3", "Nottingham 8", "Gleason 3+4=7", "low"."""
     for match in _DIFFERENTIATED.finditer(text):
-        first, second = match["a"].lower(), (match["b"] or match["c"] or "").lower()
-        value = f"G{_DEGREE[first]}" + (f"-G{_DEGREE[second]}" if second else "")
-        yield Found("grade", value, *match.span())
+        degrees = sorted(_DEGREE[each.lower()] for each in match.group("a", "b") if each)
+        yield Found("grade", "-".join(f"G{degree}" for degree in degrees), *match.span())
     for match in _ITEM.finditer(text):
         yield Found("grade", f"G{_DEGREE[match['a'].lower()]}", *match.span())
     for match in _FUHRMAN.finditer(text):
-        yield Found("grade", f"Fuhrman {_figure(match['a'])}", *match.span())
+        yield Found("grade", f"Fuhrman {_figures(match)}", *match.span())
     for match in _NUCLEAR.finditer(text):
         if not _NOT.search(text, max(0, match.start() - 60), match.end()):
-            yield Found("grade", f"nuclear {_figure(match['a'])}", *match.span())
+            yield Found("grade", f"nuclear {_figures(match)}", *match.span())
     for match in _NOTTINGHAM.finditer(text):
         value = f"G{match['a']}" if match["grade"] and int(match["a"]) < 4 else f"Nottingham {match['a']}"
         yield Found("grade", value, *match.span())
@@ -60,15 +64,14 @@ def find_grades(text: str) -> Iterator[Found]:
         yield Found("grade", f"Gleason {first}+{second}={first + second}", *match.span())
     for match in _GRADE.finditer(text):
         before = text[max(0, match.start() - 50) : match.start()]
-        if not (_NOT.search(before) or re.search(r"nuclear\s$|WHO\s$", before, re.IGNORECASE)):
-            second = f"-G{match['b']}" if match["b"] else ""
-            yield Found("grade", f"G{_figure(match['a'])}{second}", *match.span())
+        if not (_NOT.search(before) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
+            yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
     for match in _ABBREVIATED.finditer(text):
         yield Found("grade", f"G{match['a']}", *match.span())
     for match in _LEVEL.finditer(text):
-        if not _NOT.search(text, match.start(), match.end() + 25):
+        if not _NOT.search(text, match.start(), match.end() + 40):
             yield Found("grade", match["a"].lower(), *match.span())
 
 
-def _figure(text: str) -> int:
-    return _ROMAN.get(text.upper()) or int(text)
+def _figures(match: Match[str], between: str = "-") -> str:
+    return between.join(str(_ROMAN.get(each.upper(), each)) for each in match.group("a", "b") if each)

@@ -3,7 +3,7 @@
 import re
 from typing import Iterator
 
-from .found import Found
+from .found import Found, is_definition
 
 _VESSELS = (
     r"(?:(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
@@ -16,7 +16,7 @@ _STATUS = (
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|cannot\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|extensive|focal|multifocal|found))"
 )
 _NO = r"\b(?:no|without|negative\sfor|absence\sof)\s(?:(?:evidence|of|definite|unequivocal|obvious|identifiable|tumou?r)\s){0,3}"
-_WITH = r"\b(?:with|shows?|inavion\sof|invasion\sof|invades)\s(?:(?:focal|extensive|the|prominent)\s){0,2}"
+_WITH = r"\b(?:with|shows?|invasion\sof|invades)\s(?:(?:focal|extensive|the|prominent)\s){0,2}"
 
 
 def _patterns(name: str, short: str) -> "list[re.Pattern[str]]":
@@ -42,6 +42,7 @@ _SHARED = re.compile(
 _VESSEL_WORDS = re.compile(
     r"\b(?:inva\w{2,5}\sof\s(?:the\s)?(?:lymphatic\s(?:vessels|spaces)|blood\svessels|veins|vessels))\b", re.IGNORECASE
 )
+_NEGATED = re.compile(r"\b(?:no|without|not|negative for)\s(?:[a-z-]{1,14}\s){0,2}$", re.IGNORECASE)
 _OTHER = re.compile(r"renal vein|portal|caval|vena cava|vortex", re.IGNORECASE)
 
 
@@ -62,6 +63,10 @@ def find_invasion(text: str) -> Iterator[Found]:
                     continue
                 groups = match.groupdict()
                 if field.startswith("lymph") and "perineural" in match.group().lower().split("invasion")[-1]:
+                    continue
+                if groups.get("present") and _NEGATED.search(text[max(0, match.start() - 30) : match.start()]):
+                    continue
+                if is_definition(text, match.start()):
                     continue
                 value = next(name for name in ("absent", "indeterminate", "present") if groups.get(name))
                 yield Found(field, value, *match.span())

@@ -20,7 +20,7 @@ _FORWARD = [
     (
         value,
         re.compile(
-            rf"{_MARGIN}(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)|\.\s(?=[A-Z]{{3}})){{0,60}}?\W(?P<status>{status})",
+            rf"{_MARGIN}(?:\.(?:\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?)\W(?P<status>{status})",
             re.IGNORECASE,
         ),
     )
@@ -44,13 +44,15 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"(?<!no )(?:involvement\sof|involves|extends\sto|present\sat|positive){INSIDE}{{0,40}}?{_MARGIN}",
+            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|present\sat(?!\sleast)|positive){INSIDE}{{0,40}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
 )
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012])(?=[\s,.;)])(?!\s?\d)")
-_BLANK = re.compile(r"margins?\W{1,3}involved\sby|(?:lymph|nerve)", re.IGNORECASE)
+_OTHER = re.compile(r"lymph|nerve", re.IGNORECASE)
+# An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
+_BLANK = re.compile(r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:", re.IGNORECASE)
 
 
 def find_margins(text: str) -> Iterator[Found]:
@@ -67,7 +69,9 @@ def find_margins(text: str) -> Iterator[Found]:
         matches.append((value, match.start(), match.end()))
     for value, start, end in matches:
         sentence = text[start:end]
-        if any(taken[start:end]) or _BLANK.search(sentence) or _negated(text, start, value):
+        if any(taken[start:end]) or _OTHER.search(sentence) or _negated(text, start, value):
+            continue
+        if value == "involved" and _BLANK.match(text, end):
             continue
         taken[start:end] = b"\1" * (end - start)
         yield Found("margins", value, start, end)

@@ -25,7 +25,7 @@ _CANONICAL: List[Tuple[str, "re.Pattern[str]"]] = [
     (name, re.compile(form, re.IGNORECASE)) for name, form in NAMES.items()
 ]
 _NAME = rf"(?<![\w-])(?:{'|'.join(f'(?:{form})' for form in NAMES.values())})"
-_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|indeterminate|equivocal|retained|lost|overexpressed|amplified|not\samplified|unamplified|[+](?![\w])|-(?=[\s,;.)]))"
+_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|indeterminate|equivocal|retained|lost|overexpressed|amplified|not\samplified|unamplified|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
 _DIRECT = re.compile(
     rf"(?P<name>{_NAME})(?:\s?\((?:[^)]{{0,20}})\))?(?:\s(?:is|are|status|expression|stain(?:ing)?|protein|gene|score|immunostain)){{0,3}}[\s:.,\-]{{0,4}}(?:(?:diffusely|strongly|weakly|focally|focal|strong|weak)\s){{0,2}}{_RESULT}",
     re.IGNORECASE,
@@ -37,7 +37,7 @@ _PERCENT = re.compile(
 _SCORE = re.compile(rf"(?P<name>{_NAME})[^.;\d]{{0,30}}\bscore\s?(?:of|[:=])?\s?(?P<value>[0-3]\+?)", re.IGNORECASE)
 _LIST = rf"(?P<names>{_NAME}(?:(?:\s?,\s?(?:and\s|or\s)?|\s(?:and|or)\s|/){_NAME}){{0,12}})"
 _FOR = re.compile(
-    rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stain\w{{0,3}})\s(?:for|with)\s(?:antibodies to\s)?{_LIST}",
+    rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stains|stained)\s(?:positively\s)?(?:for|with)\s(?:antibodies to\s)?{_LIST}",
     re.IGNORECASE,
 )
 _ARE = re.compile(

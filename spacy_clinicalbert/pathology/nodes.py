@@ -1,45 +1,61 @@
 """Lymph nodes examined and positive."""
 
 import re
-from typing import Iterator, Match, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, Found, number
+from .found import GAP, INSIDE, NUMBER, STOP, Found, block_keys, number
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
-_NONE = r"(?:no|without|negative for|free of)\s(?:(?:evidence of|metastatic|malignant|definite)\s){0,2}(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
-_FRACTION = re.compile(r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)")
-_NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN", re.IGNORECASE)
-_OUT_OF = re.compile(
-    rf"\b(?P<positive>{NUMBER})(?:\s?\(\d{{1,2}}\))?\s(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:/\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
+_TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
+_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
+_VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
+_FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
+_HOW_MANY = rf"(?:{NUMBER}|\(\d{{1,2}}\))"
+_POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
+_KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
+_ALSO = r"(?:\sand\s[^.;:,\d]{1,45},)?"  # "and the associated fat,"
+_FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
+# Each pattern has `positive`, `examined` or both; `none` marks the free ones.
+_PATTERNS: List["re.Pattern[str]"] = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
+        rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+        rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
+        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic)(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
+        rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
+        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
+        rf"\b(?P<examined>{NUMBER}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
+        _FRACTION,
+        rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
+        rf"\b{_NODES}(?:\s?\([A-Z]\))?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
+        rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
+    )
+]
+_NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
+_SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
+_HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
+_AGAIN = re.compile(
+    rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)",
     re.IGNORECASE,
 )
-_OF = re.compile(
-    rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s(?P<positive>{NUMBER}|none)\b{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+_ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
+_TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
+_STATION = re.compile(
+    r"\b(?:left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b",
     re.IGNORECASE,
 )
-_ITEM = re.compile(
-    rf"(?:number\s(?:of\s)?(?:regional\s)?(?:{_NODES}\s)?|{_NODES}\s)(?:(?P<positive>positive|involved(?: by metastas[ei]s)?|with metastas[ei]s)|(?P<examined>examined|ind?entified|sampled|submitted|retrieved))\s?[:.]\s?(?P<n>{NUMBER}|none)\b",
-    re.IGNORECASE,
-)
-_ITEM_NUMBER = re.compile(
-    rf"(?:total\s)?number\s(?P<positive>positive|involved)\s?:\s?(?P<n>{NUMBER})\b|number\s(?P<examined>examined)\s?:\s?(?P<m>{NUMBER})\b",
-    re.IGNORECASE,
-)
-_COUNT_FREE = re.compile(
-    rf"\b(?P<n>{NUMBER})(?:\s?\(\d{{1,3}}\))?\s(?:[a-z]{{1,12}}\s){{0,2}}{_NODES}(?:\sexamined)?\W{{1,4}}(?:(?:are|is|with)\s)?{_NONE}",
-    re.IGNORECASE,
-)
-_FREE_COUNT = re.compile(
-    rf"\bno\s(?:evidence of\s|metastatic\s){{0,2}}(?:tumou?r|malignancy|metastas[ei]s|carcinoma)\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<n>{NUMBER})(?:\s?\(\d{{1,3}}\))?\s(?:[a-z]{{1,12}}\s){{0,2}}{_NODES}",
-    re.IGNORECASE,
-)
-_FREE = re.compile(
-    rf"\b{_NODES}(?:\s?\([A-Z]\))?\W{{1,4}}(?:(?:is|are|shows?)\s)?(?:{_NONE}|negative\b|free\b)", re.IGNORECASE
-)
-_ABSENT = re.compile(
-    rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))",
-    re.IGNORECASE,
-)
+
+
+class _Count(NamedTuple):
+    field: str
+    value: int
+    start: int
+    end: int
+    item: bool  # of a form, "Number examined: 12"
+    pair: Any  # positive and examined, None where neither has a number ("nodes: negative")
 
 
 def find_nodes(text: str) -> Iterator[Found]:
@@ -49,60 +65,65 @@ def find_nodes(text: str) -> Iterator[Found]:
     YIELDS (Found): `nodes_examined` and `nodes_positive`.
     """
     counts = list(_counts(text))
-    distinct = {(positive, examined) for positive, examined, _, _ in counts if examined}
-    for positive, examined, start, end in counts:
-        total = re.search("total|summary|number", text[max(0, start - 60) : end], re.IGNORECASE)
-        part = (("part", True),) if len(distinct) > 1 and not total else ()
-        if examined is not None:
-            yield Found("nodes_examined", examined, start, end, part)
-        if positive is not None:
-            yield Found("nodes_positive", positive, start, end, part)
+    kinds = ("nodes_examined", "nodes_positive")
+    items = [{count.value for count in counts if count.item and count.field == field} for field in kinds]
+    several = any(len({count.value for count in counts if count.field == field}) > 1 for field in kinds)
+    totals = {
+        count
+        for count in counts
+        if (count.item and max(map(len, items)) == 1) or _TOTAL.search(text, max(0, count.start - 60), count.end)
+    }
+    whole = {(count.field, count.value) for count in totals}
+    for count in counts:
+        part = several and count not in totals and not (count.value and (count.field, count.value) in whole)
+        apart = _container(text, count) if part and count.pair else None
+        yield Found(count.field, count.value, count.start, count.end, (("part", True),) if part else (), apart)
 
 
-def _counts(text: str) -> Iterator[Tuple[Optional[int], Optional[int], int, int]]:
-    taken = bytearray(len(text))  # 1 where a count stands already
+def _container(text: str, count: _Count) -> Any:
+    """What tells two counts of equal value apart: the station that they name, else their place."""
+    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
+    names = [each.group() for each in stations if each.start() > stations[-1].start() - 22]
+    container = frozenset(name.lower() for name in names) or count.start
+    return container if count.field == "nodes_examined" else (container, count.pair)
 
-    def free(match: Match[str]) -> bool:
-        if any(taken[match.start() : match.end()]):
-            return False
-        taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
-        return True
 
-    for match in _OUT_OF.finditer(text):
-        positive, examined = number(match["positive"]), number(match["examined"])
-        if positive <= examined and free(match):
-            yield positive, examined, *match.span()
-    for match in _FRACTION.finditer(text):
-        positive, examined = int(match["positive"]), int(match["examined"])
-        near = _NEAR.search(text, max(0, match.start() - 80), match.end() + 25)
-        if positive <= examined and near and not _score(text, match) and free(match):
-            yield positive, examined, *match.span()
-    for match in _OF.finditer(text):
-        if free(match):
-            word = match["positive"]
-            yield (
-                (None if word is None else 0 if word.lower() == "none" else number(word)),
-                number(match["examined"]),
-                *match.span(),
-            )
-    for pattern in (_ITEM, _ITEM_NUMBER):
+def _counts(text: str) -> Iterator[_Count]:
+    taken = block_keys(text)  # 1 where a count stands already, or where none counts
+    for pattern in _PATTERNS:
         for match in pattern.finditer(text):
-            word = match["n"] or match.groupdict().get("m") or ""
-            value = 0 if word.lower() == "none" else number(word)
-            if free(match):
-                yield (value, None, *match.span()) if match["positive"] else (None, value, *match.span())
-    for pattern in (_COUNT_FREE, _FREE_COUNT):
-        for match in pattern.finditer(text):
-            if free(match):
-                yield 0, number(match["n"]), *match.span()
-    for match in _FREE.finditer(text):
-        if free(match):
-            yield 0, None, *match.span()
-    for match in _ABSENT.finditer(text):
-        if free(match) and not re.search("gross", text[match.end() : match.end() + 20], re.IGNORECASE):
-            yield None, 0, *match.span()
+            start, end = match.span()
+            if any(taken[start:end]) or (pattern.pattern == _FRACTION and not _is_fraction_of_nodes(text, match)):
+                continue
+            groups = match.groupdict()
+            if "absent" in groups:
+                if re.search("gross", text[end : end + 20], re.IGNORECASE):
+                    continue
+                groups = {"examined": "none"}
+            positive, examined = _number(groups, "positive"), _number(groups, "examined")
+            if groups.get("none"):
+                positive = 0
+            if positive is not None and examined is not None and positive > examined:
+                continue
+            if again := _AGAIN.match(text, end):
+                figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
+                if figures == (positive, examined) or (figures[0] is None and figures[1] == examined):
+                    end = again.end()
+            taken[start:end] = b"\1" * (end - start)
+            item = pattern.pattern != _FRACTION and bool(_ITEM.search(match.group()))
+            pair = (positive, examined) if groups.get("positive") or examined is not None else None
+            if examined is not None:
+                yield _Count("nodes_examined", examined, start, end, item, pair)
+            if positive is not None:
+                yield _Count("nodes_positive", positive, start, end, item, pair)
 
 
-def _score(text: str, match: Match[str]) -> bool:
+def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
+    word = (groups.get(name) or "").strip("()").lower()
+    return (0 if word == "none" else number(word)) if word else None
+
+
+def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     before = text[max(0, match.start() - 25) : match.start()]
-    return bool(re.search(r"score|grade|gleason|block|date|page", before, re.IGNORECASE))
+    near = _NEAR.search(text, max(0, match.start() - 80), match.end() + 25)
+    return bool(near and not _SCORE.search(before) and not _HPF.match(text, match.end()))

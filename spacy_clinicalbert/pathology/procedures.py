@@ -8,10 +8,22 @@ from .found import Found
 from .terms import load_terms, spaced
 
 _NOT_BEFORE = re.compile(
-    r"(?:previous|prior|history of|status post|s/p|needle track|ex:)\s?\S{0,10}\s?$", re.IGNORECASE
+    r"(?:previous|prior|history of|status post|s/p|needle track|ex:|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
+    re.IGNORECASE,
 )
-_NOT_AFTER = re.compile(r"\s(?:margins?|lines?|surface|site|plane|cavity|bed|edge)\b", re.IGNORECASE)
-_BRITISH = (("oesophag", "esophag"), ("biopsies", "biopsy"), ("re-excision", "reexcision"), ("division", "diversion"))
+_NOT_AFTER = re.compile(
+    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?)\b", re.IGNORECASE
+)
+_BRITISH = (
+    ("oesophag", "esophag"),
+    ("biopsies", "biopsy"),
+    ("re-excision", "reexcision"),
+    ("division", "diversion"),
+    ("orchidectomy", "orchiectomy"),
+)
+_RESECTED = re.compile(
+    r"\bresected(?=\s(?:(?:section|portion|part|piece|segment|of|the)\s){0,3}(?P<what>\w))", re.IGNORECASE
+)  # "resected colon" names the operation
 
 
 @lru_cache
@@ -34,3 +46,6 @@ def find_procedures(text: str) -> Iterator[Found]:
         if value in ("dissection", "local") or "apicoectomy" in value:
             continue
         yield Found("procedure", value, *match.span())
+    for match in _RESECTED.finditer(text):
+        if load_terms()["site"].match(text, match.start("what")):
+            yield Found("procedure", "resection", *match.span())

@@ -1,20 +1,47 @@
 """Sites and sides."""
 
 import re
-from typing import Iterator, List, Match, Tuple
+from typing import Iterator, Match
 
-from .found import Found
+from .found import INSIDE, Found, block_keys
 from .terms import load_terms
 
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
+_SPECIMEN = (
+    r"specimens?(?:\s?\(s\))?(?:\s(?:received|type|source|submitted))?\s?[:.]|labell?ed|part\s[A-Z]|nature of specimens?|(?:^|[.:;]\s)(?:[A-Z]{1,2}\d?|\d{1,2})\s?[.:)]|"
+    r"biopsy of|resection of|excision of|portion of"
+)
+_NAMED = re.compile(rf"(?:{_SPECIMEN})[^.;]{{0,45}}$", re.IGNORECASE)
 _CUE = re.compile(
-    r"(?:specimens?(?:\s?\(s\))?(?:\s(?:received|type|source|submitted))?\s?[:.]|labell?ed|diagnosis\s?[:.]|tumou?r\s(?:site|location)\s?:|\bsite\b[^:.]{0,30}[:]?|part\s[A-Z]|nature of specimens?|"
-    r"(?:^|[.:;]\s)(?:[A-Z]{1,2}\d?|\d{1,2})\s?[.:)]|procedures?\s?:|biopsy of|resection of|excision of|portion of|consists of (?:a |an |the )?)"
-    r"[^.;]{0,45}$",
+    r"(?:(?<!pathological )diagnosis\s?[:.]|tumou?r\s(?:site|location)\s?:|\bsite\b[^:.]{0,30}[:]?|procedures?\s?:)[^.;]{0,45}$",
     re.IGNORECASE,
 )
+_LABEL = re.compile(r"labell?ed|designated", re.IGNORECASE)
+_CONSISTS = re.compile(rf"\bconsist(?:s|ing)\sof\b(?P<list>{INSIDE}{{0,220}}(?:\.\s)?)$", re.IGNORECASE)
+_BESIDE = re.compile(r"(?:attached|absent|adherent|surrounding|overlying)[^,;)]{0,30}$", re.IGNORECASE)
 _OPERATION = re.compile(
-    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection|\bdissection|enucleation|checklist)|[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:",
+    r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)",
+    re.IGNORECASE,
+)
+_HEAD = re.compile(r"[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:", re.IGNORECASE)
+_LINE = re.compile(r"(?:^|[.;:]\s|-\s)(?:(?:left|right|bilateral|both|the|portion|segment|of)\s){0,3}$", re.IGNORECASE)
+_STATED_FREE = re.compile(r"s?,\s(?:free|negative|no\s|uninvolved|benign|without)", re.IGNORECASE)
+_CONTAINS = re.compile(rf"{INSIDE}{{0,60}}:", re.IGNORECASE)
+_RELATION = re.compile(
+    r"(?:invad|invasion|involv|exten[ds]|adjacent|attached|into|away from|limited to|confined to|\bin (?:the )?)\S{0,4}(?:\s\w{1,8})?\s?$",
+    re.IGNORECASE,
+)
+# The item of a form, and no specimen: "ADRENAL GLAND: Not present", "Regional lymph nodes (pN):", "Lymph nodes examined: 12".
+_ITEM = re.compile(
+    r"\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s|none|absent|n/?a\b|uninvolved|involved|present|yes|no\b|negative|positive|unremarkable|\d)",
+    re.IGNORECASE,
+)
+_NODE_ITEM = re.compile(
+    r"(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
+    re.IGNORECASE,
+)
+_STATION = re.compile(
+    r"\b(?:axill\w+|pelvic|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|peri\w+|para\w+|cervical|neck|level|station|sentinel|splenic|celiac|gastric|mesenteric|thymic|cloquet|left|right|lt|rt|lobar|supraclavicular|submandibular|\w*aortic|caval)\b[^.;:]{0,30}$",
     re.IGNORECASE,
 )
 _TUMOUR = re.compile(r"\s(?:mass|tumou?r|cancer|carcinoma|lesion)\b", re.IGNORECASE)
@@ -29,53 +56,84 @@ _SIDED = re.compile(
     r"(?:[\s,]{1,2}(?:and|radical|partial|total|modified|simple|extrapleural|upper|lower|middle|posterior|lateral|lobe|of|the)){0,3}[\s,.]{1,2}(?P<what>\w{3,20})",
     re.IGNORECASE,
 )
-_LATERALITY = re.compile(r"(?:lateralit[a-z]{1,3}(?:\sindicated)?)\s?[:.]\s?$", re.IGNORECASE)
+_LATERALITY = re.compile(
+    r"(?:lateralit[a-z]{1,3}(?:\sindicated)?\s?[:.]|tumou?r\s(?:location|site)s?\s?[:.](?:\s?[a-z]{3,12}[\s.,]{1,2}){0,6})\s?$",
+    re.IGNORECASE,
+)
 _NOT_SIDED = re.compile(
     r"node|adnex|ureter|seminal|margin|axill|pelvic|iliac|neck|tube|crus|vein|artery|obturator|inguinal", re.IGNORECASE
 )
+_WORDS = {"rt": "right", "lt": "left", "l": "left", "r": "right"}
 
 
 def find_sites(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `site` and `laterality`."""
     terms = load_terms()
-    sites: List[Tuple[str, Match[str]]] = []
+    blocks = block_keys(text)
     for match in terms["site"].finditer(text):
         name = terms["site_names"][match.lastindex - 1]
-        sites.append((name, match))
-        if name != "lymph node" and _NODE_GROUP.match(text, match.end()):
-            continue
-        before = text[max(0, match.start() - 75) : match.start()]
-        if re.search(
-            r"(?:invad|involv|extend|adjacent|attached|into|away from|\bin (?:the )?)\S{0,4}(?:\s\w{1,8})?\s?$",
-            before,
-            re.IGNORECASE,
-        ):
-            continue
-        adjective = match.group().lower().endswith(("al", "ic", "ar", "an"))
-        if _TUMOUR.match(text, match.end()):
-            yield Found("site", name, *match.span())
-        elif (
-            (adjective and not (name == "adrenal gland" and not _NAME.match(text, match.end())))
-            or _NAME.match(text, match.end())
-            or (match.group().lower() in ("node", "nodes") and not re.search("specimen", before, re.IGNORECASE))
-        ):
-            continue
-        elif _CUE.search(before) or _OPERATION.match(text, match.end()) or not before.strip():
+        if not blocks[match.start()] and _is_site(text, match, name):
             yield Found("site", name, *match.span())
     yield from _sides(text)
+
+
+def _is_site(text: str, match: Match[str], name: str) -> bool:
+    start, end = match.span()
+    before = text[max(0, start - 75) : start]
+    if name == "lymph node":
+        return _is_node_site(text, match, before)
+    if _NODE_GROUP.match(text, end) or _RELATION.search(before):
+        return False
+    if _TUMOUR.match(text, end):
+        return True
+    adjective = match.group().lower().endswith(("al", "ic", "ar", "an"))
+    if (adjective and not (name == "adrenal gland" and not _NAME.match(text, end))) or _NAME.match(text, end):
+        return False
+    if _NAMED.search(before) or _OPERATION.match(text, end) or not before.strip():
+        return True
+    if _ITEM.match(text, end):
+        return False
+    if _CUE.search(before) or _HEAD.match(text, end):
+        return True
+    if _LINE.search(before) and (_STATED_FREE.match(text, end) or _CONTAINS.match(text, end)):
+        return True
+    consists = _CONSISTS.search(text[max(0, start - 240) : start])
+    return bool(consists and not _BESIDE.search(consists["list"]) and not _labelled(text, start))
+
+
+def _is_node_site(text: str, match: Match[str], before: str) -> bool:
+    end = match.end()
+    bare = match.group().lower() in ("node", "nodes")
+    if _NODE_ITEM.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
+        return False
+    station = _STATION.search(before)
+    if bare and not (station or re.search("specimen", before, re.IGNORECASE)):
+        return False
+    return bool(
+        _NAMED.search(before)
+        or _OPERATION.match(text, end)
+        or (station and (_CUE.search(before) or _HEAD.match(text, end)))
+    )
+
+
+def _labelled(text: str, start: int) -> bool:
+    """Whether the label of the specimen names an organ."""
+    window = text[max(0, start - 450) : start]
+    labels = list(_LABEL.finditer(window))
+    named = load_terms()["site"].search(window[labels[-1].end() :].split("onsist")[0]) if labels else None
+    return bool(named)
 
 
 def _sides(text: str) -> Iterator[Found]:
     terms = load_terms()
     paired = set(terms["paired"])
-    words = {"rt": "right", "lt": "left", "l": "left", "r": "right"}
     for match in _SIDE.finditer(text):
-        before, after = text[max(0, match.start() - 40) : match.start()], text[match.end() : match.end() + 40]
+        before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
         near = re.split(r"[.;:]", after)[0]
         ok = bool(_LATERALITY.search(before))
         if not ok and not _NOT_SIDED.search(near):
             if sided := _SIDED.match(after):
-                organ = terms["site"].match(sided["what"])
+                organ = terms["site"].match(after, sided.start("what"))
                 ok = bool(
                     re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE)
                     or (organ and terms["site_names"][organ.lastindex - 1] in paired)
@@ -90,4 +148,4 @@ def _sides(text: str) -> Iterator[Found]:
             ok = ok or bool(re.search(r"ectomy\s?,?\s?$|ectomy\s\(?$", before, re.IGNORECASE))
         if ok:
             word = match.group().lower()
-            yield Found("laterality", words.get(word, word), *match.span())
+            yield Found("laterality", _WORDS.get(word, word), *match.span())

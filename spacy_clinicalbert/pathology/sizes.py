@@ -3,38 +3,50 @@
 import re
 from typing import Iterator, List
 
-from .found import Found
+from .found import STOP, Found, is_definition
 
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
-_AXIS = r"(?:\s?(?:SI|ML|AP)\b)?"
-_MORE = rf"(?:\s?:)?(?:\s?{_UNIT})?{_AXIS}\s?(?:[x×]|by)\s{{0,2}}{_NUM}"
-_SIZE = re.compile(rf"(?<![\d.,/]){_NUM}(?:{_MORE}){{0,2}}(?:\s?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
+# "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
+_AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|diameter|main line)\b)?"
+_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for)\.?\s{{0,2}}{_NUM}"
+_SIZE = re.compile(
+    rf"(?<![\d.,/-])(?<![A-Za-z]){_NUM}(?:{_MORE}){{0,2}}(?:\.?\s?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
+)
 _ADDITIONAL = re.compile(
-    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\s?{_UNIT})",
+    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
     re.IGNORECASE,
 )
-_TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|carcinoma|melanoma|sarcoma|seminoma|lymphoma|invasive component)"
+_TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
 _LABEL = re.compile(
-    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}greatest)? (?:size|dimensions?)|size of (?:the )?(?:tumou?r|mass|lesion)|main mass|length of tumou?r)"
-    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{1,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|dimensions?|measures|maximally|invasive|component|cm)\W{1,3}){0,6}$",
+    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;]\ssize|pT[1-4][a-d]?\s?\())"
+    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
+_CHARACTER = rf"(?:[^.;\d]|{STOP})"
 _MEASURING = re.compile(
-    rf"{_TUMOUR}s?\b(?:(?:[^.;\d]|\.(?=\s[a-z])){{0,50}}?(?:measur\w{{1,4}}|of|is)(?:(?:up to|maximally|approximately|about|it)|\W){{0,4}}|[^.;:\d]{{0,25}}[,(]?\s?\(?)$",
+    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|[^.;:\d]{{0,25}}[,(]?\s?\(?)$",
+    re.IGNORECASE,
+)
+# "a carcinoma, extending 4 cm to the margin and measuring 3 cm", "a tumour is found. It measures 3 cm": the subject stands before.
+_SAME_SUBJECT = re.compile(
+    rf"{_TUMOUR}\b(?:[^.;]|{STOP}|\.(?=\sIt\smeasures)){{0,180}}?(?:\band measuring|\bIt measures)(?:\s(?:a|max\.?|maximum|maximally|up|to|of|approximately|about)\b){{0,3}}\s$",
     re.IGNORECASE,
 )
 _THING = re.compile(
-    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and |area)[^.;:\d]){{0,60}}\b{_TUMOUR}\b",
+    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and |area|with |by |contain|reveal|show|present|which)(?:[^.;:\d]|{STOP})){{0,60}}\b{_TUMOUR}\b",
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within|weigh|metasta|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus",
+    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci",
     re.IGNORECASE,
 )
+_NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
-    r"\s?(?:from|away|to the|of the (?:closest|nearest)|(?:in )?(?:depth|thick)|margin)", re.IGNORECASE
+    rf"{STOP}?\s?(?:from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below)",
+    re.IGNORECASE,
 )
+_COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>])\s?$", re.IGNORECASE)
 
 
 def find_sizes(text: str) -> Iterator[Found]:
@@ -44,20 +56,31 @@ def find_sizes(text: str) -> Iterator[Found]:
         before = text[max(0, start - 90) : start]
         label = _LABEL.search(before)
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
-        unit = units[-1] if units else re.findall(r"\bcm\b|\bmm\b", before[label.start() :])[-1:] if label else None
-        if not unit or _BEHIND.match(text, end):
+        if not units and label:
+            units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
+        if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
             continue
-        if not label:
-            measuring, thing = _MEASURING.search(before), _THING.match(text, end)
-            measured = measuring and not _OTHER.search(measuring.group())
-            if not measured and not (thing and not _OTHER.search(thing.group() + before[-15:])):
-                continue
-        numbers = _millimetres(match.group(), unit if isinstance(unit, str) else unit[0])
+        if not (label or _is_measured(text, start, end)) or is_definition(text, start):
+            continue
+        numbers = _millimetres(match.group(), units[-1])
         while more := _ADDITIONAL.match(text, end):
             end = more.end()
             numbers += _millimetres(more.group(1), more.group(1))
         if 0 not in numbers:
             yield Found("tumour_size", sorted(numbers, reverse=True), start, end)
+
+
+def _is_measured(text: str, start: int, end: int) -> bool:
+    """Whether it is a tumour that the words around a size speak of."""
+    before = text[max(0, start - 90) : start]
+    measuring = _MEASURING.search(before)
+    if measuring and not _OTHER.search(before[max(0, measuring.start() - 15) :]):
+        return True
+    same = _SAME_SUBJECT.search(text[max(0, start - 240) : start])
+    if same and not _NOT_SUBJECT.search(same.group()):
+        return True
+    thing = _THING.match(text, end)
+    return bool(thing and not _OTHER.search(thing.group() + before[-15:]))
 
 
 def _millimetres(text: str, unit: str) -> List[float]:

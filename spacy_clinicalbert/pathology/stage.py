@@ -8,14 +8,14 @@ from .found import Found
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
 _T = re.compile(
-    rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX][a-e]?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
+    rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
 )
 _N = re.compile(
-    rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}N\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+    rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
 )
-_M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}M\s?(?P<value>[01xXO][a-c]?)(?![a-zA-Z0-9])")
+_M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
 _ALONE = re.compile(
-    r"(?<![A-Za-z0-9])(?P<prefix>[yr]{0,2}[pc])(?P<letter>[NM])\s?(?P<value>[0-3xXO][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+    r"(?<![A-Za-z0-9])(?P<prefix>[yr]{0,2}[pc])(?P<letter>[NM])\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
 )
 _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
@@ -24,7 +24,7 @@ _CONTEXT = re.compile(
     r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
 )
 _EDITION = re.compile(
-    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|\bTNM (?P<c>[5-8])(?=\W{1,2}p?T)",
+    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|(?:\bTNM |\bstag\w{1,4}\s?\(?)(?P<c>[4-8])(?:th)?(?=\W{1,2}p?T)",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
@@ -65,7 +65,7 @@ def find_stage(text: str) -> Iterator[Found]:
 def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
     value = match["value"]
     if value != "is":
-        head = {"l": "1", "I": "1", "i": "1", "O": "0", "x": "X"}.get(value[0], value[0])
+        head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
         value = head + value[1:].lower()
     attributes = (("prefix", prefix),) if prefix else ()
     if match.groupdict().get("m"):

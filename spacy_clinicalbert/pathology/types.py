@@ -4,14 +4,19 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern, Tuple
 
-from .found import Found
-from .terms import load_terms, spaced
+from .found import JOIN, Found, is_clinical
+from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|no|free of|negative for|history of|for|uninvolved by|involved by|without|involving|residual|invasion by|ex:|of|with)\s(?:a\s|invasive\s|malignant\s|metastatic\s){0,2}$",
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|evidence|of|residual)[\s.]{1,3}){0,3}$",
     re.IGNORECASE,
 )
-_NOT_AFTER = re.compile(r"\s(?:patient|checklist|specimens?|protocol)\b", re.IGNORECASE)
+_NOT_AFTER = re.compile(
+    r"\s(?:patient|checklist|specimens?|protocol)\b"
+    r"|(?:\scomponent)?\s?(?::|is)?\s?(?:not\s(?:identified|present|seen|applicable|found)|absent|none|n/?a\b)",
+    re.IGNORECASE,
+)
 _BARE = frozenset(
     "carcinoma|sarcoma|invasive carcinoma|malignant|infiltrating carcinoma|primary carcinoma|lymphoma|invasive".split(
         "|"
@@ -19,39 +24,59 @@ _BARE = frozenset(
 )
 _ROMAN = {"i": "1", "ii": "2"}
 _RENAL = re.compile(r"^(renal cell carcinoma), (papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$")
+_MAINLY = re.compile(
+    r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
+)
+# What is written in more than one way, and the way that the record has it.
+_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"))
 
 
 @lru_cache
 def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
     parts = load_terms()["types"]
-    qualifiers = sorted(parts["qualifiers"].split("|"), key=len, reverse=True)
-    words = f"{spaced('|'.join(qualifiers))}|{parts['organs']}|{parts['dropped']}"
-    kinds = "papillary|follicular|clear cell|chromophobe|intestinal|epithelial|epithelioid|sarcomatoid|biphasic|classical|conventional|diffuse|tall cell|mixed|spindle cell|mucinous|usual|keratinizing"
+    gap = f"{JOIN}{{1,3}}"
+
+    def joined(alternatives: str) -> str:
+        return alternatives.replace(" ", gap)
+
+    qualifiers = "|".join(sorted(parts["qualifiers"].split("|"), key=len, reverse=True))
+    words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}")
+    number = f"(?:{gap}(?:II|I|[12])\\b)"
     tail = (
-        rf"(?:,?[\s.]{{1,3}}(?:predominantly[\s.]{{1,3}})?(?:{spaced(kinds)})(?:[\s.,]{{1,3}}(?:type|variant)(?:[\s.]{{1,2}}(?:II|I|[12])\b)?)?(?![a-z])"
-        r"|,?[\s.]{1,3}type[\s.]{1,2}(?:II|I|[12])\b|(?:[\s.]{1,3}of[\s.]{1,3}[a-z]{4,10})?[\s.]{1,3}with[\s.]{1,3}(?:[a-z]{4,16}[\s.]{1,3}){1,2}(?:features|differentiation|cells|component))"
+        f"{gap}(?:(?:exhibiting|showing){gap})?(?:predominantly{gap}(?:(?:of|an?|the){gap}){{0,2}})?(?:{joined(parts['kinds'])})"
+        f"(?:{gap}(?:type|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
+        f"|{gap}type{number}"
+        f"|(?:{gap}of{gap}[a-z]{{4,10}})?{gap}with{gap}(?:[a-z]{{4,16}}{gap}){{1,2}}(?:features|differentiation|cells|component)"
     )
-    main = rf"\b(?:(?:{words})[\s.,/-]{{1,3}}){{0,6}}(?:{spaced(parts['heads'])})(?![a-z])(?:{tail}){{0,2}}"
-    return re.compile(main, re.IGNORECASE), re.compile(
-        rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE
-    )
+    return re.compile(
+        rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
+    ), re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE)
 
 
 def find_types(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
     pattern, dropped = _pattern()
-    for match in pattern.finditer(text):
-        before = text[max(0, match.start() - 40) : match.start()]
-        if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()):
+    found = [(match.group("type"), match) for match in pattern.finditer(text)]
+    for short, name in load_terms()["types"]["renames"].items():
+        found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
+    for name, match in found:
+        before = text[max(0, match.start() - 50) : match.start()]
+        if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()) or is_clinical(text, match.start()):
             continue
-        value = re.sub(r"\sof\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", match.group().lower()))
-        value = dropped.sub("", value).strip(" ,-/")
-        value = re.sub(r"\btype (ii|i)\b", lambda found: f"type {_ROMAN[found[1]]}", value)
-        if renal := _RENAL.match(value):
-            value = f"{renal[2]} {renal[1]}" + (f", type{renal[3]}" if renal[3].strip() in ("1", "2") else "")
+        tail = match.group()[len(name) :] if match.group().startswith(name) else ""
+        value = _normalised(name.replace(",", " ") + tail, dropped)
         if value and value not in _BARE and not value.startswith("metastatic"):
             attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
             yield Found("histologic_type", value, *match.span(), attributes)
-    for short, name in load_terms()["types"]["renames"].items():
-        for match in re.finditer(rf"\b{short}\b", text):
-            yield Found("histologic_type", name, *match.span(), (("in_situ", True),) if "in situ" in name else ())
+
+
+def _normalised(name: str, dropped: Pattern[str]) -> str:
+    value = re.sub(r"\sof\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", name.lower()))
+    value = dropped.sub("", value).strip(" ,-/")
+    for written, usual in _FORMS:
+        value = value.replace(written, usual)
+    value = re.sub(r"\btype (ii|i)\b", lambda match: f"type {_ROMAN[match[1]]}", value)
+    value = _MAINLY.sub(r", predominantly \g<kind>", value)
+    if renal := _RENAL.match(value):
+        value = f"{renal[2]} {renal[1]}" + (f", type{renal[3]}" if renal[3].strip() in ("1", "2") else "")
+    return value

@@ -6,10 +6,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples
+from spacy.training import Example
 from spacy.util import minibatch
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 from thinc.types import Floats2d, Ragged
 
 from ..corpora.docs import GOLD, install_extensions
@@ -173,38 +173,18 @@ class ClinicalAssertion(Head):
                 attrs={**kept, ASSERTION: self._assertions(logits)},
             )
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from the gold spans of a batch. What is not annotated on an axis gives no gradient there.
-
-        examples (Iterable[Example]): The batch.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): Steps if it is given.
-        losses (Optional[Dict[str, float]]): Takes the loss under the component's name.
-        RETURNS (Dict[str, float]): The losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinicalAssertion.update")
+    def read_targets(self, examples: List[Example]) -> Optional[List[List[GoldSpan]]]:
+        """RETURNS (Optional[List[List[GoldSpan]]]): The gold spans of each example of which anything is known; None without any."""
         gold = [[span for span in self._gold(example) if span.known] for example in examples]
-        if not any(gold):
-            return losses
-        set_dropout_rate(self.model, drop)
+        return gold if any(gold) else None
+
+    def learn(self, examples: List[Example], gold: List[List[GoldSpan]]) -> float:
+        """RETURNS (float): The loss: the cross-entropy. What is not annotated on an axis gives no gradient there."""
         spans = as_ragged([[(span.start, span.end) for span in each] for each in gold], self.model)
         scores, backprop = self.model.begin_update(([example.predicted for example in examples], spans))
         loss, d_scores = self._loss(self.model.ops.to_numpy(scores), targets(gold, self.label_data))
         backprop(self.model.ops.asarray2f(d_scores))  # type: ignore[arg-type]
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> Dict[str, Any]:
         """Score on gold spans, which the component classifies for it, and end to end, as the Docs have been annotated.

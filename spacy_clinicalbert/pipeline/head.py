@@ -1,10 +1,12 @@
 """What the trainable components here have in common."""
 
-from typing import Iterable, Iterator, List
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
+from spacy.training import Example, validate_examples
 from spacy.util import minibatch
+from thinc.api import Optimizer, set_dropout_rate
 
 from ..retry import or_apart
 
@@ -28,3 +30,45 @@ class Head(TrainablePipe):
 
         for docs in minibatch(stream, size=batch_size):
             yield from or_apart(annotate, list(docs), lambda doc, err: handle(self.name, self, [doc], err))
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from examples. Where none is annotated for this component nothing changes.
+
+        examples (Iterable[Example]): A batch.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): Called after the backward.
+        losses (Optional[Dict[str, float]]): Takes the loss under the component's name.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = list(examples)
+        validate_examples(examples, f"{type(self).__name__}.update")
+        targets = self.read_targets(examples)
+        if targets is None:
+            return losses
+        set_dropout_rate(self.model, drop)
+        losses[self.name] += self.learn(examples, targets)
+        if sgd is not None:
+            self.finish_update(sgd)
+        return losses
+
+    def read_targets(self, examples: List[Example]) -> Any:
+        """RETURNS (Any): What the examples' references teach; None where none of them is annotated."""
+        raise NotImplementedError
+
+    def learn(self, examples: List[Example], targets: Any) -> float:
+        """The forward pass of a batch, and the backward pass of its loss.
+
+        examples (List[Example]): The batch.
+        targets (Any): As `read_targets` gave it.
+        RETURNS (float): The loss.
+        """
+        raise NotImplementedError

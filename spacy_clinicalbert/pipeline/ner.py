@@ -9,10 +9,10 @@ from numpy import ndarray
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples
+from spacy.training import Example
 from spacy.util import minibatch
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..corpora.docs import install_extensions
@@ -209,37 +209,17 @@ class ClinicalNer(Head):
             new = [group[i] for i in numpy.flatnonzero(in_ents)]
             doc.set_ents(ents + [span for span in new if taken.isdisjoint(range(span.start, span.end))])
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from examples. Where none is annotated for any label nothing changes.
-
-        examples (Iterable[Example]): A batch.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): Called after the backward.
-        losses (Optional[Dict[str, float]]): Takes the loss under the component's name: the negative log-likelihood.
-        RETURNS (Dict[str, float]): The losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinicalNer.update")
+    def read_targets(self, examples: List[Example]) -> Optional[Targets]:
+        """RETURNS (Optional[Targets]): What is annotated; None where no example is annotated for any label."""
         targets = self._targets(examples)
-        if not (targets.active & (targets.tags != UNKNOWN)).any():
-            return losses
-        set_dropout_rate(self.model, drop)
+        return targets if (targets.active & (targets.tags != UNKNOWN)).any() else None
+
+    def learn(self, examples: List[Example], targets: Targets) -> float:
+        """RETURNS (float): The loss: the negative log-likelihood."""
         scores, backprop = self.model.begin_update([example.predicted for example in examples])
         loss, d_scores = self._loss(targets, scores)
         backprop(d_scores)
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def get_loss(self, examples: Iterable[Example], scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
         """The loss of some examples, and its gradient.

@@ -7,9 +7,9 @@ from numpy import ndarray
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 
 from ..corpora.docs import install_extensions
 from .aggregators import Windows
@@ -164,30 +164,14 @@ class ClinicalNoteClassifier(Head):
             cats = [dict(zip(self.labels, row)) for row in probabilities.tolist()]
             doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs={CATS: cats})
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from examples. Where none is annotated nothing changes.
-
-        examples (Iterable[Example]): A batch.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): Called after the backward.
-        losses (Optional[Dict[str, float]]): Takes the loss under the component's name: the cross-entropy.
-        RETURNS (Dict[str, float]): The losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinicalNoteClassifier.update")
+    def read_targets(self, examples: List[Example]) -> Optional[Tuple[ndarray, ndarray]]:
+        """RETURNS (Optional[Tuple[ndarray, ndarray]]): What the references say, and whether they do; None where none does."""
         truths, known = self._targets(examples)
-        if not known.any():
-            return losses
-        set_dropout_rate(self.model, drop)
+        return (truths, known) if known.any() else None
+
+    def learn(self, examples: List[Example], targets: Tuple[ndarray, ndarray]) -> float:
+        """RETURNS (float): The loss: the cross-entropy."""
+        truths, known = targets
         scores, backprop = self.model.begin_update([example.predicted for example in examples])
         given = self._windows(scores)
         notes, backprop_notes = self.model.get_ref("aggregate").begin_update(given)
@@ -202,10 +186,7 @@ class ClinicalNoteClassifier(Head):
             d_logits = d_probabilities * p * (1 - p)
         as_floats: Any = self.model.ops.asarray2f
         backprop((as_floats(d_logits), None if d_hidden is None else as_floats(d_hidden)))  # type: ignore[arg-type]
-        if sgd is not None:
-            self.finish_update(sgd)
-        losses[self.name] += loss
-        return losses
+        return loss
 
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `pipeline.note_scorer.score_notes`."""

@@ -6,9 +6,9 @@ import numpy
 from numpy import ndarray
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Example, validate_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model
 
 from ..corpora.docs import install_extensions
 from ..corpora.missing import may_learn
@@ -151,44 +151,22 @@ class ClinicalSummary(Head):
             spans = [Span(doc, *place, label=label) for place, label in zip(chosen.places.tolist(), chosen.sections)]
             doc.spans[SUMMARY] = SpanGroup(doc, name=SUMMARY, spans=spans, attrs={SALIENCE: chosen.salience})
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn which sentences the oracle of each reference summary chooses: the cross-entropy of a softmax over the note's sentences.
-
-        examples (Iterable[Example]): A batch. Where no reference has a summary nothing changes.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): Called after the backward.
-        losses (Optional[Dict[str, float]]): Takes the loss under the component's name.
-        RETURNS (Dict[str, float]): The losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinicalSummary.update")
+    def read_targets(self, examples: List[Example]) -> Optional[Tuple[List[Sentences], List[List[int]]]]:
+        """RETURNS (Optional[Tuple[List[Sentences], List[List[int]]]]): Each note's sentences, and which of them the oracle chooses for its
+        reference summary; None where no reference has one."""
         if not self.learns or not any(self._reference(example) for example in examples):
-            return losses
-        docs = [example.predicted for example in examples]
-        sentences = [find_sentences(doc, self.titles) for doc in docs]
+            return None
+        sentences = [find_sentences(example.predicted, self.titles) for example in examples]
         oracles = [self._oracle(example, each) for example, each in zip(examples, sentences)]
-        if not any(oracles):
-            return losses
-        set_dropout_rate(self.model, drop)
-        given, backprop = self.model.begin_update(self._notes(docs, sentences))
-        d_scores: List[Any] = []
-        for scores, oracle in zip(given.scores, oracles):
-            loss, d_each = _loss(self.model.ops.to_numpy(scores), oracle)
-            losses[self.name] += loss
-            d_scores.append(self.model.ops.asarray1f(d_each))  # type: ignore[arg-type]
-        backprop(d_scores)  # type: ignore[arg-type]
-        if sgd is not None:
-            self.finish_update(sgd)
-        return losses
+        return (sentences, oracles) if any(oracles) else None
+
+    def learn(self, examples: List[Example], targets: Tuple[List[Sentences], List[List[int]]]) -> float:
+        """RETURNS (float): The loss: the cross-entropy of a softmax over each note's sentences."""
+        sentences, oracles = targets
+        given, backprop = self.model.begin_update(self._notes([example.predicted for example in examples], sentences))
+        losses, d_scores = zip(*map(_loss, map(self.model.ops.to_numpy, given.scores), oracles))
+        backprop([self.model.ops.asarray1f(each) for each in d_scores])  # type: ignore[arg-type]
+        return sum(losses)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `scorer.score_summaries`."""

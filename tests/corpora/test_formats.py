@@ -291,6 +291,16 @@ def test_tcga_misses_unknown_fields(tmp_path):
     assert (doc._.patient, doc._.meta) == ("c", {"cancer_type": "X", "T_raw": "T2a"})
 
 
+def test_tcga_has_types_of_cancer_as_categories_and_masks_stages(tmp_path):
+    rows = [
+        {"id": case, "case": case, "text": "Stage: pT2.", "T": None, "N": None, "M": None, "cancer_type": kind}
+        for case, kind in (("a", "X"), ("b", "Y"), ("c", None))
+    ]
+    docs, _ = read("tcga", write_lines(tmp_path / "a.jsonl", *rows), cancer_types=True, mask=True)
+    assert [doc.cats for doc in docs] == [{"X": 1.0, "Y": 0.0}, {"X": 0.0, "Y": 1.0}, {}]
+    assert {doc.text for doc in docs} == {"Stage: ___."}
+
+
 def test_prodigy_tells_accept_reject_and_ignore(tmp_path):
     span = {"start": 7, "end": 17, "label": "PROBLEM"}
     options = [{"id": "A", "text": "a"}, {"id": "B", "text": "b"}]

@@ -1,6 +1,11 @@
 """Toy pipelines that need no weights, and notes in files."""
 
 import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
 
 import pytest
 import spacy
@@ -70,6 +75,59 @@ def loses_bad(doc):
     return Doc(doc.vocab, words=["other"]) if "bad" in doc.text else doc
 
 
+class _Component:
+    """One that is saved with its config alone."""
+
+    def to_disk(self, path, exclude=()):
+        pass
+
+
+class _DiesOnce(_Component):
+    """Takes its process with it, the first time that it sees "deadly"."""
+
+    def __init__(self, marker):
+        self.marker = Path(marker)
+
+    def __call__(self, doc):
+        if "deadly" in doc.text and not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return doc
+
+
+class _Waits(_Component):
+    """Says that it has a note by one file, and waits for another."""
+
+    def __init__(self, folder):
+        self.entered, self.open = Path(folder) / "entered", Path(folder) / "open"
+
+    def __call__(self, doc):
+        self.entered.touch()
+        while not self.open.exists():
+            time.sleep(0.01)
+        return doc
+
+
+@Language.factory("bulk_dies_once")
+def make_dying(nlp, name, marker: str):
+    return _DiesOnce(marker)
+
+
+@Language.factory("bulk_waits")
+def make_waiting(nlp, name, folder: str):
+    return _Waits(folder)
+
+
+def write_plugin(folder, **components):
+    """An installed package, as Python sees it, whose entry points are factories of this module. RETURNS (str): What PYTHONPATH must be."""
+    info = folder / "toy-0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 0.0\n", encoding="utf8")
+    entries = "".join(f"{name} = {__name__}:{function}\n" for name, function in components.items())
+    (info / "entry_points.txt").write_text(f"[spacy_factories]\n{entries}", encoding="utf8")
+    return os.pathsep.join([str(folder), str(Path(__file__).parents[2])])
+
+
 def make_nlp(*components):
     nlp = spacy.blank("en")
     nlp.add_pipe("clinical_sections")
@@ -112,3 +170,26 @@ def make_doc(note_id=7, patient="p1", assertion=None):
         rows = [{axis: [label, 0.9] for axis, label in assertion.items()} for _ in doc.ents]
         doc.spans["assertions"] = SpanGroup(doc, name="assertions", spans=doc.ents, attrs={"assertion": rows})
     return doc
+
+
+class Gate:
+    """A component that waits until it is let through."""
+
+    def __init__(self):
+        self.open, self.entered = threading.Event(), threading.Event()
+
+    def __call__(self, doc):
+        self.entered.set()
+        assert self.open.wait(20)
+        return doc
+
+
+@Language.factory("service_gate")
+def make_gate(nlp, name):
+    return Gate()
+
+
+def gated():
+    """RETURNS: A pipeline with a gate at its end, and the gate."""
+    nlp = make_nlp("service_gate")
+    return nlp, nlp.get_pipe("service_gate")

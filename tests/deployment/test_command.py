@@ -1,7 +1,4 @@
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +7,7 @@ from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
 from tests.deployment.conftest import make_texts, read_lines, write_notes
+from tests.processes import start
 
 
 def run(*arguments):
@@ -63,23 +61,22 @@ def test_command_takes_its_formats_by_name(pipeline, notes):
 def test_command_that_is_killed_goes_on_and_its_workers_end(pipeline, notes):
     texts = make_texts(4000)
     write_notes(notes, texts)
-    command = [sys.executable, "-m", "spacy", "clinicalbert", "annotate", pipeline, notes, "out.jsonl"]
-    command += ["--workers", "2", "--part-size", "10", "--resume"]
+    command = [pipeline, notes, "out.jsonl", "--workers", "2", "--part-size", "10", "--resume"]
     manifest = Path("out.jsonl.manifest.jsonl")
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start(Path("said"), app, ["annotate", *map(str, command)])
     deadline = time.monotonic() + 300
     while not (manifest.exists() and manifest.read_bytes().count(b"\n") > 5):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.is_alive() and time.monotonic() < deadline
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     n_done = manifest.read_bytes().count(b"\n")
     assert n_done < 400 and not Path("out.jsonl").exists() and children
     while any(is_running(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    subprocess.run(command, check=True, capture_output=True)
+    assert run(*command).exit_code == 0
     assert [record["position"] for record in read_lines(Path("out.jsonl"))] == list(range(4000))
     assert run(pipeline, notes, "whole.jsonl", "--part-size", 500).exit_code == 0
     assert Path("out.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()

@@ -2,6 +2,7 @@ import json
 
 import numpy
 import pytest
+import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_clinicalbert.deployment.records import RECORD_VERSION, Unwritable, axis_label, to_record
@@ -60,8 +61,6 @@ def test_record_has_what_a_pipeline_found():
 
 
 def test_record_of_a_blank_pipeline_says_that_nothing_was_looked_for():
-    import spacy
-
     assert to_record(spacy.blank("en")("Denies chest pain.")) == {
         "version": RECORD_VERSION,
         "id": None,
@@ -125,6 +124,15 @@ def test_record_has_what_components_set_as_extensions(extensions):
     doc._.toy_summary = {1, 2}
     with pytest.raises(Unwritable, match=r"doc\._\.toy_summary holds a set, .* doc_cleaner"):
         to_record(doc)
+
+
+def test_record_has_the_pathology_record_in_plain_values():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_pathology")
+    record = to_record(nlp("Pathologic stage: pT1a."))
+    (value,) = record["custom"]["pathology"]["pT"]
+    assert value["value"] == "T1a" and value["evidence"][0]["text"] in "Pathologic stage: pT1a."
+    json.dumps(record)
 
 
 def test_record_leaves_out_the_encoders_vectors(toy):

@@ -34,7 +34,6 @@ TO = {
     "r5.ndjson": "fhir-r5",
 }
 N_NOTES, PART = 10, 3
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 class Clock(datetime):

@@ -1,43 +1,27 @@
 import logging
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from spacy.language import Language
+from hypothesis import HealthCheck, given, settings
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
+import httpx2
 from starlette.testclient import TestClient
 
 from spacy_clinicalbert.cli.serve import is_loopback, read_token
-from spacy_clinicalbert.deployment.gathering import Closed, Gatherer, NoteFailed, QueueFull
 from spacy_clinicalbert.deployment.records import to_record
 from spacy_clinicalbert.deployment.service import make_app
-from tests.deployment.conftest import TEXT, make_nlp
+from tests.deployment.conftest import TEXT, gated, make_nlp, write_plugin
 
 SECRET = "Zyxwv"
-
-
-class Gate:
-    """A component that waits until it is let through."""
-
-    def __init__(self):
-        self.open, self.entered = threading.Event(), threading.Event()
-
-    def __call__(self, doc):
-        self.entered.set()
-        assert self.open.wait(20)
-        return doc
-
-
-@Language.factory("service_gate")
-def make_gate(nlp, name):
-    return Gate()
-
-
-def gated():
-    nlp = make_nlp("service_gate")
-    return nlp, nlp.get_pipe("service_gate")
 
 
 def test_annotate_answers_with_the_commands_record():
@@ -49,9 +33,6 @@ def test_annotate_answers_with_the_commands_record():
 
 
 def test_concurrent_clients_get_their_own_answers_in_shared_batches():
-    sizes = []
-    gatherer = Gatherer(make_nlp("bulk_raises_with_its_batch"), observe=sizes.append, gathering=0.05)
-    gatherer.close()
     app = make_app(make_nlp("bulk_raises_with_its_batch"), gathering=0.02)
 
     def ask(number):
@@ -61,7 +42,7 @@ def test_concurrent_clients_get_their_own_answers_in_shared_batches():
     with TestClient(app) as client, ThreadPoolExecutor(16) as pool:
         for number, answer in pool.map(ask, range(120)):
             if number % 7 == 0:
-                assert answer.status_code == 422 and "ValueError in conftest.py" in answer.text
+                assert answer.status_code == 422 and answer.json() == {"detail": "The pipeline failed on the note."}
             else:
                 record = answer.json()
                 assert record["id"] == number and record["entities"][0]["start"] == 2 * number
@@ -81,6 +62,8 @@ def test_concurrent_clients_get_their_own_answers_in_shared_batches():
         (f'"{SECRET}"', 422),
         (f'{{"text": "bad {SECRET}"}}', 422),
         (f'{{"text": "\\ud800 {SECRET}"}}', 422),
+        (f'{{"text": "{SECRET}", "id": "\\ud800"}}', 422),
+        (f'{{"text": "{SECRET}", "patient": "\\udfff {SECRET}"}}', 422),
         (f'{{"text": "{SECRET}{"x" * 60}"}}', 413),
         (f'{{"text": "{SECRET}{"x" * 600}"}}', 413),
         (SECRET.encode() + b"\xff", 400),
@@ -95,6 +78,76 @@ def test_refusals_repeat_nothing_of_the_body(content, status, caplog):
         assert client.post("/annotate", json={"text": "fever"}).status_code == 200
     assert answer.status_code == status and answer.json()["detail"]
     assert SECRET not in answer.text and SECRET not in caplog.text
+
+
+def test_why_the_pipeline_failed_stands_in_the_log_alone(caplog):
+    with TestClient(make_app(make_nlp("bulk_fails_on_bad"))) as client:
+        answer = client.post("/annotate", json={"text": "bad"})
+    assert "conftest" not in answer.text and "bulk_fails" not in answer.text
+    assert "the component 'bulk_fails_on_bad': ValueError in conftest.py, line " in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
+def test_answers_are_as_openapi_describes_them(mode):
+    """Generated requests: no server error, no status or form of an answer that the description has not, nothing accepted that it forbids."""
+    schemathesis = pytest.importorskip("schemathesis")
+    app = make_app(make_nlp("clinical_pathology"), gathering=0)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    paths = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if mode == "NEGATIVE" and not operation.body:
+            continue
+
+        @settings(
+            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode[mode]))
+        def check(case):
+            case.call_and_validate()
+
+        check()
+        paths.add(operation.path)
+    assert {"/annotate", "/pathology"} <= paths
+
+
+def test_sigterm_lets_a_running_request_finish(tmp_path):
+    nlp = make_nlp()
+    nlp.add_pipe("bulk_waits", config={"folder": str(tmp_path)})
+    nlp.to_disk(tmp_path / "pipeline")
+    environment = {**os.environ, "PYTHONPATH": write_plugin(tmp_path, bulk_waits="make_waiting")}
+    command = [sys.executable, "-m", "spacy", "clinicalbert", "serve", str(tmp_path / "pipeline"), "--port", "0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            url = next(found[0] for line in process.stderr if (found := re.search(r"http://127.0.0.1:\d+", line)))
+            log = []
+            reading = threading.Thread(target=lambda: log.extend(process.stderr))
+            reading.start()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(
+                    httpx2.post, f"{url}/annotate", json={"text": f"{SECRET} fever.", "id": 7}, timeout=60
+                )
+                wait_for((tmp_path / "entered").exists)
+                process.send_signal(signal.SIGTERM)
+                wait_for(lambda: any("Shutting down" in line for line in log))
+                with pytest.raises(httpx2.TransportError):
+                    httpx2.get(f"{url}/health", timeout=60)
+                (tmp_path / "open").touch()
+                answer = asked.result(60)
+            assert process.wait(60) in (0, -signal.SIGTERM)
+            reading.join(60)
+        finally:
+            (tmp_path / "open").touch()
+            process.kill()
+    assert answer.status_code == 200 and answer.json()["id"] == 7 and answer.json()["entities"]
+    assert SECRET not in "".join(log)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "tøken", "Basic tøken", "Bearer tøken2"])
@@ -134,45 +187,6 @@ def test_a_full_queue_and_a_late_answer_say_when_to_come_again():
         assert full.status_code == 429 and full.headers["Retry-After"]
         gate.open.set()
         assert held.result(10) and waiting.result(10)
-
-
-def test_closing_finishes_what_was_taken_and_takes_no_more():
-    nlp, gate = gated()
-    gatherer = Gatherer(nlp, max_notes=1)
-    futures = [gatherer.submit("fever", id=number) for number in range(4)]
-    closing = threading.Thread(target=gatherer.close)
-    closing.start()
-    while gatherer.ready:
-        pass
-    with pytest.raises(Closed):
-        gatherer.submit("fever")
-    gate.open.set()
-    closing.join(10)
-    assert [f'"id": {number}' in future.result(0) for number, future in enumerate(futures)] == [True] * 4
-
-
-def test_batches_are_bounded_by_notes_and_characters():
-    nlp, gate = gated()
-    sizes = []
-    gatherer = Gatherer(nlp, max_waiting=8, max_notes=3, max_characters=20, observe=sizes.append, gathering=0)
-    futures = [gatherer.submit("first")]
-    assert gate.entered.wait(10)
-    futures += [gatherer.submit(text) for text in ["a", "b", "c", "x" * 15, "y" * 15, "z" * 30, "d", "e"]]
-    with pytest.raises(QueueFull):
-        gatherer.submit("f")
-    gate.open.set()
-    gatherer.close()
-    assert sizes == [1, 3, 1, 1, 1, 2] and all(future.result(0) for future in futures)
-
-
-def test_an_error_of_the_gatherer_fails_its_batch_and_the_thread_goes_on():
-    gatherer = Gatherer(make_nlp())
-    right, gatherer._annotator = gatherer._annotator, None
-    with pytest.raises(NoteFailed, match="TypeError"):
-        gatherer.submit("fever").result(10)
-    gatherer._annotator = right
-    assert gatherer.submit("fever").result(10)
-    gatherer.close()
 
 
 def test_tokens_come_from_a_file_or_the_environment(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from transformers import AutoModel
 from spacy_clinicalbert.encoder import engines, shim
 from spacy_clinicalbert.encoder.engines import OpenVinoEngine, TorchEngine, last_hidden_state, make_engine, takes_types
 from tests.conftest import WRITERS, make_examples, make_nlp
+from tests.processes import start
 
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is an extra")
 TEXTS = ["The patient denies chest pain.", "", "History of fever; cough. " * 40, "no"]
@@ -47,10 +49,11 @@ def test_engines_give_the_networks_own_vectors(tmp_path, architecture, engine):
     mask = (torch.arange(9) < torch.tensor([[9], [4], [1]])).long()
     with torch.no_grad():
         expected = last_hidden_state(network, ids, mask)
+    exact = engine(network, "float32")
     for shape in ((3, 9), (2, 9), (1, 1)):
-        vectors = encode_one(engine(network, "float32"), ids[: shape[0], : shape[1]], mask[: shape[0], : shape[1]])
+        vectors = encode_one(exact, ids[: shape[0], : shape[1]], mask[: shape[0], : shape[1]])
         assert vectors.dtype == torch.float32 and vectors.shape == (*shape, expected.shape[2])
-    vectors = encode_one(engine(network, "float32"), ids, mask)
+    vectors = encode_one(exact, ids, mask)
     assert torch.allclose(vectors[mask > 0], expected[mask > 0], atol=1e-5)
     for half in ("bfloat16", "float16") if engine is TorchEngine else ("bfloat16",):
         rough = encode_one(engine(network, half), ids, mask)
@@ -237,26 +240,22 @@ def test_openvino_reports_nothing_over_the_network(toy):
     assert done.returncode == 0, done.stderr
 
 
-SIGNALLED = """
-import os, signal, sys
-import torch
-from transformers import AutoModel
-from spacy_clinicalbert.encoder.engines import OpenVinoEngine
-network = AutoModel.from_pretrained(sys.argv[1]).eval()
-first, second = (OpenVinoEngine(network, "float32") for _ in range(2))
-for engine in (first, second):
-    list(engine.encode([(torch.full((1, 4), 5), torch.ones(1, 4, dtype=torch.int64))]))
-del engine, first  # not in the opposite of the order in which they came
-del second
-signal.signal(signal.SIGTERM, lambda *args: print("handled"))
-os.kill(os.getpid(), signal.SIGTERM)
-"""
+def let_engines_go(toy):
+    network = AutoModel.from_pretrained(toy).eval()
+    first, second = (OpenVinoEngine(network, "float32") for _ in range(2))
+    for engine in (first, second):
+        list(engine.encode([(torch.full((1, 4), 5), torch.ones(1, 4, dtype=torch.int64))]))
+    del engine, first  # not in the opposite of the order in which they came
+    del second
+    signal.signal(signal.SIGTERM, lambda *args: print("handled", flush=True))
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @needs_openvino
-def test_engines_that_go_in_any_order_leave_signals_intact(toy):
-    done = subprocess.run([sys.executable, "-c", SIGNALLED, toy], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+def test_engines_that_go_in_any_order_leave_signals_intact(toy, tmp_path):
+    process = start(tmp_path / "said", let_engines_go, toy)
+    process.join(120)
+    assert (process.exitcode, (tmp_path / "said").read_text()) == (0, "handled\n")
 
 
 @pytest.mark.parametrize("bfloat16, chosen", [(True, "bfloat16"), (False, "float16")])

@@ -1,4 +1,5 @@
 import json
+from importlib.util import find_spec
 
 import numpy
 import pytest
@@ -11,7 +12,7 @@ from spacy_clinicalbert.encoder import engines, quantize
 from spacy_clinicalbert.encoder.quantize import RECIPES, quantize_network, quantize_pipeline
 from tests.conftest import make_nlp
 
-pytest.importorskip("nncf")
+pytestmark = pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is an extra")
 TEXTS = [f"The patient denies chest pain {i}. History of cough; fever given {i % 7}." for i in range(24)]
 
 

@@ -52,10 +52,77 @@ def test_component_invents_nothing(text):
         ("Metastatic carcinoma in two of fourteen lymph nodes (2/14).", "nodes_examined", [14]),
         ("Metastatic carcinoma in two of fourteen lymph nodes (2/14).", "nodes_positive", [2]),
         ("Estrogen receptor: positive. Ki-67 30%.", "marker", ["positive", "30%"]),
+        ("Immunohistochemical stain for desmin was ordered.", "marker", []),
+        ("Specimens: A. Left kidney. B. Lymph node, hilar.", "site", ["kidney", "lymph node"]),
+        ("Regional lymph nodes (pN): pNX. Lymph nodes examined: four. Adrenal gland: Not present.", "site", []),
+        ("Sections are submitted as follows: A1. spleen; A2. ovary;", "site", []),
+        ("The specimen consists of lung, parietal. pleura, attached rib.", "site", ["lung", "pleura"]),
+        ("Diagnosis: Resected section of colon with a tumor.", "procedure", ["resection"]),
+        ("Margins of resection: free. Proximal resection. margin free.", "procedure", []),
+        ("Right hepatic duct", "laterality", ["right"]),
+        (
+            "Papillary renal cell carcinoma. Sarcomatoid features: none",
+            "histologic_type",
+            ["papillary renal cell carcinoma"],
+        ),
+        (
+            "Malignant mesothelioma, predominantly of. epithelial pattern",
+            "histologic_type",
+            ["malignant mesothelioma, predominantly epithelial"],
+        ),
+        ("Clinical history: seminoma. DCIS is not identified.", "histologic_type", []),
+        ("Poorly to moderately differentiated", "grade", ["G2-G3"]),
+        ("Fuhrman grade 2-3/4", "grade", ["Fuhrman 2-3"]),
+        ("pT1a: Tumor 4 cm or less in greatest dimension. Tumor more than 2 cm.", "tumour_size", []),
+        ("A mass measuring 3. cm is found. It measures 16 mm by 12 mm.", "tumour_size", [[30], [16, 12]]),
+        (
+            "There is a 2.8 cm (medial to lateral) x 1.8 cm (superior to. inferior) firm mass.",
+            "tumour_size",
+            [[28, 18]],
+        ),
+        ("Margins involved by invasive component: Calcification: yes", "margins", []),
+        ("Tumor extends to within 2.8 cm of the margin.", "margins", []),
+        ("No vascular invasion identified.", "lymphovascular_invasion", ["absent"]),
+        ("pT2: Solitary tumor with vascular invasion or multiple tumors", "lymphovascular_invasion", []),
+        ("AJCC stage (6th edition): pT1b1 pNo.", "pT", ["T1b1"]),
+        ("AJCC stage (6th edition): pT1b1 pNo.", "pN", ["N0"]),
     ],
 )
 def test_component_reads_what_is_stated(text, field, expected):
     assert values(text, field) == expected
+
+
+# Values with the words that state them, and whether they are of a part.
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        (
+            "Hilar lymph nodes: no tumor in two lymph nodes (0/2). Left axillary: two nodes, negative (0/2). Right: 1/9 nodes.",
+            "nodes_examined",
+            [(2, True, 1), (2, True, 1), (9, True, 1)],
+        ),
+        (
+            "Of eight hilar nodes, one is positive (1/8). Thymic node: negative. Hilar nodes: one of eight nodes.",
+            "nodes_examined",
+            [(8, True, 2)],
+        ),
+        (
+            "Number of nodes examined: 24. Number positive: 12. 12 out of the 18 nodes.",
+            "nodes_positive",
+            [(12, False, 2)],
+        ),
+        (
+            "Right. Number of nodes examined: 19. Left. Number of nodes examined: 10.",
+            "nodes_examined",
+            [(19, True, 1), (10, True, 1)],
+        ),
+        ("34 local lymph nodes are tumor-free. Stage: pN0 (0/34).", "nodes_examined", [(34, False, 2)]),
+        ("Nottingham score 8/9. Lymph nodes: none", "nodes_positive", []),
+    ],
+)
+def test_component_counts_nodes(text, field, expected):
+    found = [(value.value, value.part, len(value.evidence)) for value in getattr(read_report(text), field)]
+    assert found == expected
 
 
 def test_component_keeps_two_tumours_and_the_addendum():

@@ -11,6 +11,7 @@ from spacy_clinicalbert.pipeline.section_titles import Titles, load_table, norma
 from spacy_clinicalbert.pipeline.sections import find_heads
 from spacy_clinicalbert.tokenizer import blank_clinical
 
+pytestmark = pytest.mark.usefixtures("all_special_cases")
 NOTE = """CHIEF COMPLAINT: Cough.
 
 HPI. Three days of dry cough, no fever. ALLERGIES: None known.

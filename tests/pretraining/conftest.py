@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
 from spacy_clinicalbert.pretraining.config import check_config
@@ -19,15 +18,6 @@ def sample_notes(split):
 def write_notes(path, texts):
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf8")
     return str(path)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the processes that tests start have: sums over threads are rounded otherwise."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -13,13 +12,16 @@ import spacy
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+from typer.testing import CliRunner
 
+from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.folders import step_folders
 from spacy_clinicalbert.pretraining.config import read_config
 from spacy_clinicalbert.pretraining.prepare import prepare
 from spacy_clinicalbert.pretraining.train import pretrain
 from tests.conftest import encoder_config
 from tests.pretraining.conftest import ROOT
+from tests.processes import start
 
 NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0}
 
@@ -37,28 +39,10 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def run_command(config, output, *options, n_processes=1):
-    """The command in processes of its own."""
+def command(config, output):
+    """The arguments of `python -m spacy clinicalbert` for a run."""
     config.to_config().to_disk(output.with_suffix(".cfg"))
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", str(n_processes), "--master_port", "29577"]
-    command = [
-        "-m",
-        "spacy",
-        "clinicalbert",
-        "pretrain",
-        str(output.with_suffix(".cfg")),
-        "--output",
-        str(output),
-        *options,
-    ]
-    return subprocess.Popen(
-        [sys.executable, *(launch if n_processes > 1 else []), *command],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return ["pretrain", str(output.with_suffix(".cfg")), "--output", str(output)]
 
 
 @pytest.mark.parametrize("mode", ["keep", "replace", "add"])
@@ -115,14 +99,12 @@ def test_killed_run_resumes_to_the_same_weights(make_run, tmp_path):
     """Killed for good in the middle of the first length, with dropout, and resumed: to the bit what an unbroken run gives."""
     config = make_run(pretraining={"max_steps": 80, "checkpoint_minutes": 0}, validation={"steps": 20})
     pretrain(config, tmp_path / "whole")
-    process = run_command(config, tmp_path / "killed")
-    while process.poll() is None and not any(
-        path.name >= "step-00000010" for path in step_folders(tmp_path / "killed")
-    ):
+    process = start(tmp_path / "said", app, command(config, tmp_path / "killed"))
+    while process.is_alive() and not any(path.name >= "step-00000010" for path in step_folders(tmp_path / "killed")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL, said
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
     left = step_folders(tmp_path / "killed")
     assert 1 <= len(left) <= 3 and left[-1].name < "step-00000080"
     pretrain(config, tmp_path / "killed", resume=True)
@@ -180,9 +162,20 @@ def test_two_processes_train_as_one(make_run, tmp_path):
     settings["optimizer"] = {"learn_rate": 1e-4, "eps": 1e-3}
     config = make_run(**settings)
     pretrain(config, tmp_path / "one")
-    process = run_command(config, tmp_path / "two", n_processes=2)
-    said, _ = process.communicate()
-    assert process.returncode == 0 and "2 processes" in said, said
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "29577",
+        "-m",
+        "spacy",
+        "clinicalbert",
+    ]
+    launch = [sys.executable, *launch, *command(config, tmp_path / "two")]
+    done = subprocess.run(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0 and "2 processes" in done.stdout, done.stdout
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
     for group in ("train", "dev"):
@@ -264,6 +257,5 @@ def test_block_longer_than_the_positions_is_an_error(make_run, tmp_path):
 
 
 def test_command_says_what_is_wrong_without_a_traceback(make_run, tmp_path):
-    process = run_command(make_run(), tmp_path / "run", "--optimizer.learn_rat", "1")
-    said, _ = process.communicate()
-    assert process.returncode == 1 and "optimizer.learn_rat" in said and "Traceback" not in said
+    found = CliRunner().invoke(app, [*command(make_run(), tmp_path / "run"), "--optimizer.learn_rat", "1"])
+    assert isinstance(found.exception, SystemExit) and found.exit_code == 1 and "optimizer.learn_rat" in found.output

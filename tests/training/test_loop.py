@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from io import StringIO
@@ -25,6 +23,7 @@ from spacy_clinicalbert.training import loop
 from spacy_clinicalbert.training.loop import train
 from spacy_clinicalbert.training.paths import NodePaths
 from tests.conftest import encoder_config, make_examples
+from tests.processes import start
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -142,21 +141,12 @@ def test_killed_run_resumes_to_the_same_weights(joint_config, tmp_path):
     run(config, tmp_path / "whole")
     config.to_disk(tmp_path / "config.cfg", interpolate=False)
     options = [str(tmp_path / "config.cfg"), "--output", str(tmp_path / "killed"), "--checkpoint-minutes", "0"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spacy", "clinicalbert", "train", *options],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    while process.poll() is None and not any(
-        path.name >= "step-00000005" for path in step_folders(tmp_path / "killed")
-    ):
+    process = start(tmp_path / "said", app, ["train", *options])
+    while process.is_alive() and not any(path.name >= "step-00000005" for path in step_folders(tmp_path / "killed")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL, said
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
     left = step_folders(tmp_path / "killed")
     assert "step-00000005" <= left[-1].name < "step-00000030"
     loaded = load_config(tmp_path / "config.cfg", interpolate=False)
