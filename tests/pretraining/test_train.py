@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,17 @@ def weights(output, model="model-last"):
 
 def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+ONE = [sys.executable, "-m", "spacy", "clinicalbert"]
+
+
+def two_processes():
+    """As ONE, in two processes that meet at a port of their own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    launch = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    return [sys.executable, "-m", *launch, *ONE[1:]]
 
 
 def command(config, output):
@@ -129,7 +141,8 @@ def test_signal_ends_a_run_behind_its_step_with_a_checkpoint(n_processes, make_r
         )
 
     output = tmp_path / "stopped"
-    process = run_command(make(2000), output, n_processes=n_processes)
+    launch = [*(ONE if n_processes == 1 else two_processes()), *command(make(2000), output)]
+    process = subprocess.Popen(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while process.poll() is None and not ((output / "log.jsonl").is_file() and rows(output, "train")):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -162,18 +175,7 @@ def test_two_processes_train_as_one(make_run, tmp_path):
     settings["optimizer"] = {"learn_rate": 1e-4, "eps": 1e-3}
     config = make_run(**settings)
     pretrain(config, tmp_path / "one")
-    launch = [
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "29577",
-        "-m",
-        "spacy",
-        "clinicalbert",
-    ]
-    launch = [sys.executable, *launch, *command(config, tmp_path / "two")]
+    launch = [*two_processes(), *command(config, tmp_path / "two")]
     done = subprocess.run(launch, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0 and "2 processes" in done.stdout, done.stdout
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
