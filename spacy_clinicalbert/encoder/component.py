@@ -107,10 +107,14 @@ class ClinicalBert(Transformer):
         """
         return self._update is not None and self._update.batch_id == ClinicalBertListener.get_batch_id(docs)
 
-    def take_gradient(self) -> None:
+    def take_gradient(self, squared_norm: float) -> None:
         """Note that a component has run a backward through the network, after which weights have a gradient. Each does this once in an update, when
-        its own forward and backward are over: the step may follow at once."""
+        its own forward and backward are over: the step may follow at once.
+
+        squared_norm (float): Of the gradient that went in, for the losses.
+        """
         if self._update is not None:
+            self._update.losses[self.name] += squared_norm
             self._update.count()
             if self._update.sgd is not None and self._update.n_silent == 0:
                 self._finish_pending()
@@ -233,6 +237,7 @@ class ClinicalBert(Transformer):
             len(self.listeners) + sum(component.encoder is self for component in self._bound),
             self.shim.has_gradient,
             ClinicalBertListener.get_batch_id(docs),
+            losses,
         )
 
         def accumulate(d_arrays: List[Floats2d], reads: str) -> None:

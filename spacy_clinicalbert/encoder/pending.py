@@ -14,6 +14,7 @@ class PendingUpdate:
     backprop (Callable): The backward of the batch, as `model.forward` gives it.
     n_readers (int): How many may give gradients: listeners, and components that run the network by themselves.
     batch_id (int): The documents, see `ClinicalBertListener.get_batch_id`.
+    losses (Dict[str, float]): Of the batch.
     had_gradient (bool): Whether gradients of an earlier batch waited for a step when this one went forward.
 
     gradients (Dict[str, List[Floats2d]]): What was added up so far: of the vectors of `data.TOKENS`, of those of `data.WINDOWS`.
@@ -22,11 +23,14 @@ class PendingUpdate:
     sgd (Optional[Optimizer]): The optimiser of a step that was put off until they have.
     """
 
-    def __init__(self, backprop: Callable[..., Any], n_readers: int, had_gradient: bool, batch_id: int):
+    def __init__(
+        self, backprop: Callable[..., Any], n_readers: int, had_gradient: bool, batch_id: int, losses: Dict[str, float]
+    ):
         self.had_gradient = had_gradient
         self.gradients: Dict[str, List[Floats2d]] = {}
         self.n_silent = n_readers
         self.batch_id = batch_id
+        self.losses = losses
         self.is_fed = False
         self.sgd: Optional[Optimizer] = None
         self._backprop = backprop

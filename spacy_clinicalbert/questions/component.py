@@ -6,9 +6,9 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Unio
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.training import Example, validate_examples
+from spacy.training import Example
 from spacy.vocab import Vocab
-from thinc.api import Optimizer, torch2xp, xp2torch
+from thinc.api import torch2xp, xp2torch
 
 from ..corpora.docs import install_extensions
 from ..encoder.component import ClinicalBert
@@ -16,7 +16,7 @@ from ..encoder.windows import Windower
 from ..pipeline.calibration import Calibration
 from ..pipeline.head import Head
 from .answers import Answer, Found, install_getter, make_answers, read_found, write_answers
-from .asked import Question, questions_of, read_known, read_questions
+from .asked import Known, Question, questions_of, read_known, read_questions
 from .calibration import UNIT, calibrate_questions, calibrated
 from .lessons import loss_of_lessons, make_lessons
 from .model import Logits, Reader, Vectors
@@ -165,36 +165,24 @@ class ClinicalQA(Head):
             if each is not None:
                 write_answers(doc, each, self.n_answers, self.threshold)
 
-    def update(
-        self,
-        examples: Iterable[Example],
-        *,
-        drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
-        """Learn from the questions of the references. Unless the encoder is frozen, its network learns too: the backward runs here, and its gradient waits with those of
-        the other heads for the encoder's step.
-
-        examples (Iterable[Example]): A batch. Where no reference has questions nothing changes.
-        drop (float): Is not used: the network's dropout is in its own config.
-        sgd (Optional[Optimizer]): Called after the backward, for this component alone.
-        losses (Optional[Dict[str, float]]): Takes the loss under the component's name, see `lessons.loss_of_lessons`; and, added to what stands under the encoder's, the
-            squared norm of the gradient that goes into its network.
-        RETURNS (Dict[str, float]): The losses.
-        """
-        losses = {} if losses is None else losses
-        losses.setdefault(self.name, 0.0)
-        examples = list(examples)
-        validate_examples(examples, "ClinicalQA.update")
+    def read_targets(self, examples: List[Example]) -> Optional[List[List[Known]]]:
+        """RETURNS (Optional[List[List[Known]]]): What each reference knows of its questions; None where none has any."""
         known = [read_known(example, self.name) for example in examples]
-        if not any(known):
-            return losses
+        return known if any(known) else None
+
+    def learn(self, examples: List[Example], targets: List[List[Known]]) -> float:
+        """Unless the encoder is frozen, its network learns too: the backward runs here, and its gradient waits with those of the other heads for the
+        encoder's step. (The head has no dropout of its own, and the network's is in its config.)
+
+        examples (List[Example]): The batch.
+        targets (List[List[Known]]): As `read_targets` gave it.
+        RETURNS (float): The loss, see `lessons.loss_of_lessons`.
+        """
         reader, docs = self.reader, [example.predicted for example in examples]
-        lessons, pairs, n_lost = make_lessons(reader, docs, known, self._labels, self.train_windows)
+        lessons, pairs, n_lost = make_lessons(reader, docs, targets, self._labels, self.train_windows)
         self._warn(n_lost)
         if not pairs:
-            return losses
+            return 0.0
         encoder = reader.encoder
         trains = encoder.trains_on(docs)
         if trains:
@@ -204,15 +192,11 @@ class ClinicalQA(Head):
         starts = row_starts(pairs)
         logits, backprop = self.model.begin_update(Vectors(torch2xp(vectors), starts[:-1]))  # type: ignore[arg-type]
         loss, d_logits = loss_of_lessons(logits, starts, lessons, self.model.ops)
-        losses[self.name] += loss
         d_vectors: Any = backprop(d_logits)
         if trains:
-            losses[encoder.name] = losses.get(encoder.name, 0.0) + float((d_vectors**2).sum())
             backprop_vectors(xp2torch(d_vectors, device=vectors.device))
-            encoder.take_gradient()
-        if sgd is not None:
-            self.finish_update(sgd)
-        return losses
+            encoder.take_gradient(float((d_vectors**2).sum()))
+        return loss
 
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `scorer.score_questions`. What was not asked of the predicted Docs is asked here."""
