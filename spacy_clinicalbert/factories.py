@@ -332,6 +332,85 @@ def make_clinical_summary(
     )
 
 
+CLINICAL_QA_CONFIG = """
+[clinical_qa]
+upstream = "*"
+questions = []
+n_answers = 1
+threshold = 0.5
+labels = ["yes","no","maybe"]
+max_question = 64
+max_answer = 80
+max_windows = 20
+train_windows = 4
+
+[clinical_qa.windows]
+@misc = "spacy-clinicalbert.strided_windows.v1"
+size = 256
+context = 32
+
+[clinical_qa.scorer]
+@scorers = "spacy-clinicalbert.qa_scorer.v1"
+
+[clinical_qa.model]
+@architectures = "spacy-clinicalbert.QuestionReader.v1"
+"""
+
+
+@Language.factory(
+    "clinical_qa",
+    assigns=["doc.spans", "doc._.answers"],
+    default_config=Config().from_str(CLINICAL_QA_CONFIG)["clinical_qa"],
+    default_score_weights={
+        "qa_f1": 1.0,
+        "qa_em": 0.0,
+        "qa_answered_f1": None,
+        "qa_hit1": None,
+        "qa_hit5": None,
+        "qa_auroc": None,
+        "qa_auroc_per_rule": None,
+        "qa_several_f": None,
+        "qa_label_acc": None,
+        "qa_label_macro_f": None,
+    },
+)
+def make_clinical_qa(
+    nlp: Language,
+    name: str,
+    model: Model,
+    windows: Callable,
+    upstream: str,
+    questions: List[str],
+    n_answers: int,
+    threshold: float,
+    labels: List[str],
+    max_question: int,
+    max_answer: int,
+    max_windows: int,
+    train_windows: int,
+    scorer: Optional[Callable],
+) -> Pipe:
+    """Make the component that answers questions; see `questions.component.ClinicalQA`."""
+    from .questions.component import ClinicalQA
+
+    return ClinicalQA(
+        nlp.vocab,
+        model,
+        name,
+        windows=windows,
+        upstream=upstream,
+        questions=questions,
+        n_answers=n_answers,
+        threshold=threshold,
+        labels=labels,
+        max_question=max_question,
+        max_answer=max_answer,
+        max_windows=max_windows,
+        train_windows=train_windows,
+        scorer=scorer,
+    )
+
+
 @Language.factory(
     "clinical_pathology",
     assigns=["doc._.pathology"],

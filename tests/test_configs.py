@@ -14,9 +14,11 @@ from spacy_clinicalbert.corpora.jsonl import jsonl_records
 
 pytestmark = pytest.mark.usefixtures("all_special_cases")
 ROOT = Path(__file__).parent.parent
-# tests/pretraining and tests/training have the others.
+# tests/pretraining, tests/questions and tests/training have the others.
 CONFIGS = [
-    path for path in sorted((ROOT / "configs").glob("*.cfg")) if path.stem.split("-")[0] not in ("pretrain", "joint")
+    path
+    for path in sorted((ROOT / "configs").glob("*.cfg"))
+    if path.stem.split("-")[0] not in ("pretrain", "joint", "qa")
 ]
 
 

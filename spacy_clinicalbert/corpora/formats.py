@@ -22,6 +22,7 @@ from .negex import negex_records
 from .parquet import parquet_records
 from .prodigy import prodigy_records
 from .pubtator import pubtator_records
+from .questions import question_records
 from .readmission import readmission_records
 from .squad import squad_records
 from .tcga import tcga_records
@@ -42,6 +43,7 @@ FORMATS: Dict[str, Callable[..., Iterator[Record]]] = {
     "parquet": parquet_records,
     "prodigy": prodigy_records,
     "pubtator": pubtator_records,
+    "questions": question_records,
     "readmission": readmission_records,
     "squad": squad_records,
     "tcga": tcga_records,

@@ -75,6 +75,7 @@ class ClinicalBert(Transformer):
         model.attrs.update({key: self.cfg[key] for key in ("max_batch_items", "max_update_items")})
         self.shim.cache = WindowCache(max_cache_items)
         self._update: Optional[PendingUpdate] = None
+        self._bound: List[Any] = []
         self._warned = False
 
     @property
@@ -87,6 +88,36 @@ class ClinicalBert(Transformer):
         super().add_listener(listener, component_name)
         if isinstance(listener, ClinicalBertListener):
             listener.upstream_ids.add(self.model.id)
+
+    def find_listeners(self, component: Any) -> None:
+        """Link what a component behind this one reads: listeners in its model, or, if it has `bind_encoder`, the network
+        itself. Usually internal; spaCy calls it whenever the pipeline changes and when it is loaded."""
+        super().find_listeners(component)
+        if hasattr(component, "bind_encoder"):
+            component.bind_encoder(self)
+            if component not in self._bound:
+                self._bound.append(component)
+
+    def trains_on(self, docs: List[Doc]) -> bool:
+        """Whether an update with these Docs is under way, so that a component that runs the network by itself is to give it a gradient: not
+        where the encoder is frozen.
+
+        docs (List[Doc]): The predicted Docs of a batch.
+        RETURNS (bool): Whether it is.
+        """
+        return self._update is not None and self._update.batch_id == ClinicalBertListener.get_batch_id(docs)
+
+    def take_gradient(self, squared_norm: float) -> None:
+        """Note that a component has run a backward through the network, after which weights have a gradient. Each does this once in an update, when
+        its own forward and backward are over: the step may follow at once.
+
+        squared_norm (float): Of the gradient that went in, for the losses.
+        """
+        if self._update is not None:
+            self._update.losses[self.name] += squared_norm
+            self._update.count()
+            if self._update.sgd is not None and self._update.n_silent == 0:
+                self._finish_pending()
 
     def pipe(self, stream: Iterable[Doc], *, batch_size: int = 128) -> Iterator[Doc]:
         """Encode a stream of Docs, in their order. They are buffered until they have max_buffer_items wordpieces, so
@@ -198,9 +229,16 @@ class ClinicalBert(Transformer):
         validate_examples(examples, "ClinicalBert.update")
         self._finish_pending()
         docs = [example.predicted for example in examples]
-        batch, backprop = self.model.begin_update(docs)
+        # Without a listener nobody would read the vectors.
+        batch, backprop = self.model.begin_update(docs if self.listeners else [])
         width = self.model.get_dim("nO")
-        pending = PendingUpdate(cast(Callable, backprop), len(self.listeners), self.shim.has_gradient)
+        pending = PendingUpdate(
+            cast(Callable, backprop),
+            len(self.listeners) + sum(component.encoder is self for component in self._bound),
+            self.shim.has_gradient,
+            ClinicalBertListener.get_batch_id(docs),
+            losses,
+        )
 
         def accumulate(d_arrays: List[Floats2d], reads: str) -> None:
             losses[self.name] += pending.add(d_arrays, reads)
@@ -228,7 +266,7 @@ class ClinicalBert(Transformer):
         pending = self._update
         if pending is not None:
             gradient_is_older = pending.had_gradient or not self.shim.has_gradient
-            if not pending.gradients and gradient_is_older:
+            if not pending.is_fed and gradient_is_older:
                 pending.sgd = sgd
                 return
             self._finish_pending()
@@ -246,7 +284,7 @@ class ClinicalBert(Transformer):
     def _take_put_off_step(self) -> None:
         """Take a step that waits for a silent head. Before any head has run there is none: components that
         annotate in training predict then."""
-        if self._update is not None and self._update.sgd is not None and self._update.gradients:
+        if self._update is not None and self._update.sgd is not None and self._update.is_fed:
             self._finish_pending()
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:

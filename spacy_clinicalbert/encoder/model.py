@@ -11,7 +11,6 @@ from spacy_transformers import FullTransformerBatch, TransformerData
 from spacy_transformers.layers import trfs2arrays
 from thinc.api import Model, chain, torch2xp, xp2torch
 from thinc.types import Floats2d, Ragged
-from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .checkpoints import load_checkpoint
 from .data import encode_doc, encode_docs
@@ -19,6 +18,7 @@ from .engines import Inputs
 from .plan import DocPlan, Plan, make_plan, plan_docs, plan_passes
 from .replaced import replace_listener, replace_listener_cfg, with_arrays, with_doc_data
 from .shim import EncoderShim, shim_of
+from .updates import update_passes
 from .windows import Windower, check_windows
 
 InT = List[Doc]
@@ -268,33 +268,6 @@ def predict_rows(
 
 
 def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
-    """As `predict_rows`, with dropout and a backward.
-
-    Passes beyond max_update_items positions keep no activations: torch runs them again for their backward, with
-    the same random state. So a batch of any size trains in bounded memory. Those without gradient are left out.
-    """
-    shim = shim_of(model)
-    width = shim.checkpoint.width
-    rows = torch.empty((plan.work.n_rows, width), device=shim.device)
-    outputs = []
-    budget = model.attrs["max_update_items"]
-    with shim.training() as encode:
-        numbers = numpy.arange(len(plan.work.keys))
-        for ids, mask, kept, places in plan_passes(model, plan, numbers):
-            budget -= ids.numel()
-            run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
-            hidden = run(ids, mask)
-            rows[places] = hidden.detach().view(-1, width)[kept]
-            outputs.append((hidden, kept, places))
-
-    def backprop(d_rows: torch.Tensor) -> None:
-        while outputs:
-            hidden, kept, places = outputs.pop()
-            d_kept = d_rows[places]
-            if hidden.requires_grad and d_kept.any():
-                d_hidden = torch.zeros_like(hidden)
-                d_hidden.view(-1, width).index_add_(0, kept, d_kept)
-                hidden.backward(d_hidden)
-                shim.compact_gradient()
-
-    return rows, backprop
+    """As `predict_rows`, with dropout and a backward."""
+    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)))
+    return update_passes(model, (((ids, mask), kept, places) for ids, mask, kept, places in passes), plan.work.n_rows)

@@ -12,6 +12,7 @@ from thinc.api import Model
 
 from .alignment import align, first_pieces, token_offsets
 from .batches import Work, make_passes, make_work
+from .checkpoints import Checkpoint
 from .shim import shim_of
 from .windows import Windows, check_windows
 
@@ -54,15 +55,21 @@ class Plan(NamedTuple):
     window_rows: List[ndarray]
 
 
+def tokenize(checkpoint: Checkpoint, texts: List[str]) -> Iterator[Tuple[ndarray, ndarray, ndarray]]:
+    """YIELDS (Tuple[ndarray, ndarray, ndarray]): For each text the ids of its wordpieces, without special tokens, and the characters at which
+    these start and end, (n_pieces,) each."""
+    for encoding in checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
+        starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
+        yield numpy.array(encoding.ids, dtype="int64"), starts, ends
+
+
 def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
     """Tokenise each text once, cut it into windows and align its wordpieces with its tokens."""
     shim_of(model).settle()
     checkpoint, windower = shim_of(model).checkpoint, model.attrs["windows"]
     texts = [doc.text for doc in docs]
-    encodings = checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
     plans = []
-    for doc, text, encoding in zip(docs, texts, encodings):
-        starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
+    for doc, text, (ids, starts, ends) in zip(docs, texts, tokenize(checkpoint, texts)):
         windows = windower(text, starts, ends)
         check_windows(windows, len(starts), checkpoint.max_window)
         token_starts, token_ends = token_offsets(doc)
@@ -75,7 +82,7 @@ def plan_docs(model: Model, docs: List[Doc]) -> List[DocPlan]:
             token_pieces, token_lengths = first_pieces(token_pieces, token_lengths)
         plans.append(
             DocPlan(
-                ids=numpy.array(encoding.ids, dtype="int64"),
+                ids=ids,
                 windows=windows,
                 token_pieces=token_pieces,
                 token_lengths=token_lengths,

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_every_format_has_a_registered_reader():
     names = {name for name in spacy.registry.readers.get_all() if name.startswith("spacy-clinicalbert.")}
-    others = ["annotated", "default_attributes", "mixed_corpora"]  # readers of readers
+    others = ["annotated", "default_attributes", "entity_questions", "mixed_corpora"]  # readers of readers
     assert names == {f"spacy-clinicalbert.{name}.v1" for name in [*FORMATS, *others]}
 
 

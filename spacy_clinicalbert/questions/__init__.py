@@ -1,0 +1,1 @@
+"""Questions about notes: `clinical_qa`."""

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+import spacy
+
+from spacy_clinicalbert.corpora.docs import GOLD, make_reader, span_attributes
+from spacy_clinicalbert.corpora.entity_questions import read_entity_questions
+from spacy_clinicalbert.corpora.questions import question_records, read_questions
+
+TEXTS = {
+    "a": "Title of one\n\nThe fever began on Monday.\n\nAspirin was given for pain.\n\nAspirin helps.",
+    "b": "Title of two\n\nThe cough began on Friday.\n\nNothing was given.",
+}
+ASKED = {"a": [("When?", "Monday"), ("What?", "Aspirin"), ("For?", "pain")], "b": [("When?", "Friday")]}
+
+
+def write_squad(file):
+    articles = []
+    for name, text in TEXTS.items():
+        qas = [
+            {
+                "id": f"{name}{i}",
+                "question": question,
+                "answers": [{"text": answer, "answer_start": text.index(answer)}],
+            }
+            for i, (question, answer) in enumerate(ASKED[name])
+        ]
+        articles.append({"title": name, "paragraphs": [{"document_id": name, "context": text, "qas": qas}]})
+    file.write_text(json.dumps({"data": articles}))
+    return file
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_squad(tmp_path / "squad.json")
+
+
+def test_questions_are_put_where_they_have_no_answer(path):
+    records = list(question_records(path, other_article=1.0, removed_section=1.0))
+    asked = {(record["id"], row["id"]): row for record in records for row in record["questions"]}
+    made = {key: row["unanswerable"] for key, row in asked.items() if "unanswerable" in row}
+    assert made == {
+        ("b", "a0 other_article"): "other_article",
+        ("b", "a1 other_article"): "other_article",
+        ("b", "a2 other_article"): "other_article",
+        ("a", "b0 other_article"): "other_article",
+        ("a", "a0 removed_section"): "removed_section",
+        ("a", "a2 removed_section"): "removed_section",  # Aspirin stands elsewhere too
+        ("b", "b0 removed_section"): "removed_section",
+    }
+    (without,) = [record for record in records if record["id"] == "a" and not record["spans"][GOLD]]
+    assert without["text"] == "Title of one\n\nAspirin helps."
+    for record in records:
+        answered = {span[3]["question"] for span in record["spans"][GOLD]}
+        assert answered == {row["id"] for row in record["questions"] if "unanswerable" not in row}
+
+
+def test_shares_seed_and_parts(path):
+    assert [len(record["questions"]) for record in question_records(path, None, 0.0, 0.0)] == [3, 1]
+    parts = list(question_records(path, None, 0.0, 0.0, n_questions=2))
+    assert [[row["id"] for row in record["questions"]] for record in parts] == [["a0", "a1"], ["a2"], ["b0"]]
+    assert [len(record["spans"][GOLD]) for record in parts] == [2, 1, 1]
+    assert list(question_records(path)) == list(question_records(path))
+    with pytest.raises(ValueError, match="removed_section is 2"):
+        list(question_records(path, removed_section=2))
+
+
+def test_predicted_docs_have_the_questions_and_not_what_is_known(path):
+    examples = list(read_questions(path, other_article=1.0)(spacy.blank("en")))
+    for example in examples:
+        ids = [row["id"] for row in example.reference._.questions]
+        assert [row["id"] for row in example.predicted._.questions] == ids
+        assert not any("unanswerable" in row for row in example.predicted._.questions)
+        assert GOLD not in example.predicted.spans
+    assert any("unanswerable" in row for example in examples for row in example.reference._.questions)
+
+
+def test_entities_are_answers_and_labels_that_a_note_lacks_have_none():
+    rows = [
+        {
+            "id": 1,
+            "text": "Aspirin and heparin for pain.",
+            "entities": [[0, 7, "DRUG"], [12, 19, "DRUG"], [24, 28, "SIGN"]],
+        },
+        {"id": 2, "text": "No pain.", "entities": [[3, 7, "SIGN"]], "labels": ["SIGN"]},
+        {"id": 3, "text": "Stable."},
+    ]
+    asked = {"DRUG": "Which drugs?", "AGE": "How old?", "SIGN": "Which signs?"}
+    first, second = read_entity_questions(make_reader(lambda: rows, strict=True), asked)(spacy.blank("en"))
+    answers = [
+        (span.text, span.label_, row["question"])
+        for span, row in zip(first.reference.spans[GOLD], span_attributes(first.reference))
+    ]
+    assert answers == [("Aspirin", "ANSWER", "DRUG"), ("heparin", "ANSWER", "DRUG"), ("pain", "ANSWER", "SIGN")]
+    assert [row.get("unanswerable") for row in first.reference._.questions] == [None, "absent_label", None]
+    assert [row["id"] for row in second.reference._.questions] == ["SIGN"]
+    assert first.predicted._.questions[1] == {"id": "AGE", "question": "How old?", "n_answers": 20}
+    assert first.reference._.annotated["clinical_ner"] == ()

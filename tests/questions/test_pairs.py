@@ -1,0 +1,53 @@
+import numpy
+import pytest
+import torch
+from tokenizers.processors import RobertaProcessing
+from transformers import AutoModel, AutoTokenizer
+
+from spacy_clinicalbert.encoder.checkpoints import load_checkpoint
+from spacy_clinicalbert.encoder.engines import last_hidden_state
+from spacy_clinicalbert.questions.pairs import Pair, find_frame, pair_passes, row_starts
+from tests.conftest import WRITERS
+
+
+@pytest.mark.parametrize("kind, knows_pairs", [("bert", True), ("roberta", True), ("roberta", False)])
+def test_frame_is_what_the_tokenizer_puts_around_two_texts(kind, knows_pairs, tmp_path):
+    checkpoint = load_checkpoint(str(WRITERS[kind](tmp_path / kind)))
+    (prefix,), (suffix,) = checkpoint.prefix, checkpoint.suffix
+    if kind == "roberta" and knows_pairs:  # the toy's tokenizer was made for one text
+        checkpoint.tokenizer.backend_tokenizer.post_processor = RobertaProcessing(("</s>", suffix), ("<s>", prefix))
+    frame = find_frame(checkpoint)
+    assert frame == ([prefix], [suffix] * (2 if kind == "roberta" and knows_pairs else 1), [suffix])
+    if knows_pairs:
+        one, two = (checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("no", "pain"))
+        assert [*frame.prefix, *one, *frame.middle, *two, *frame.suffix] == checkpoint.tokenizer("no", "pain")[
+            "input_ids"
+        ]
+
+
+def test_passes_are_bounded_and_give_each_pair_what_it_gets_alone(toy):
+    tokenizer, network = AutoTokenizer.from_pretrained(toy), AutoModel.from_pretrained(toy).eval()
+    frame = find_frame(load_checkpoint(toy))
+    texts = [
+        ("no pain", "the patient denies chest pain"),
+        ("fever", "cough"),
+        ("given", "aspirin given for fever " * 5),
+    ]
+    pairs = [
+        Pair(*(numpy.array(tokenizer(each, add_special_tokens=False)["input_ids"]) for each in pair)) for pair in texts
+    ]
+    starts = row_starts(pairs)
+    vectors = torch.full((int(starts[-1]), 32), torch.nan)
+    sizes = []
+    with torch.no_grad():
+        for inputs, kept, rows in pair_passes(pairs, frame, pad=0, max_items=40):
+            sizes.append(inputs[0].size)
+            hidden = last_hidden_state(network, *map(torch.from_numpy, inputs))
+            vectors[torch.from_numpy(rows)] = hidden.view(-1, 32)[torch.from_numpy(kept)]
+        assert len(sizes) > 1 and max(sizes) <= 40
+        for pair, start, end in zip(texts, starts, starts[1:]):
+            inputs = tokenizer(*pair, return_tensors="pt")
+            alone = network(**inputs).last_hidden_state[0]
+            window = inputs["token_type_ids"][0].nonzero()[:-1, 0]  # without the last [SEP]
+            wanted = torch.cat([alone[:1], alone[window]])
+            assert torch.allclose(vectors[start:end], wanted, atol=1e-5)
