@@ -28,7 +28,7 @@ def serve(
     gathering: float = typer.Option(0.005, min=0, help="Seconds to wait for more notes of a batch"),
     timeout: float = typer.Option(60.0, min=0.001, help="Seconds that a note may take, its waiting included"),
 ) -> None:
-    """Serve a pipeline over HTTP: /annotate, /summarize and /pathology where it has the components, /health, /ready, /metrics, /openapi.json.
+    """Serve a pipeline over HTTP: /annotate, /summarize, /pathology and /ask where it has the components, /health, /ready, /metrics, /openapi.json.
 
     python -m spacy clinicalbert serve PIPELINE --port 8000
     """

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Callable, Dict, List, NamedTuple, Optional, Type, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -22,6 +22,7 @@ def _whole(value: str) -> str:
     return value
 
 
+MAX_QUESTIONS = 100  # of a note: each is a pass over its windows
 Text = Annotated[StrictStr, AfterValidator(_whole)]
 
 
@@ -32,6 +33,18 @@ class NoteIn(BaseModel):
     text: Text
     id: Union[StrictInt, Text, None] = None
     patient: Optional[Text] = None
+
+
+def _asks(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("empty_question", "A question has words.")
+    return value
+
+
+class QuestionsIn(NoteIn):
+    """A note, and what is asked about it."""
+
+    questions: Annotated[List[Annotated[Text, AfterValidator(_asks)]], Field(min_length=1, max_length=MAX_QUESTIONS)]
 
 
 class Answer(NamedTuple):
@@ -72,6 +85,19 @@ def _pathology(doc: Doc, note: NoteIn) -> Dict[str, Any]:
     return _named(note, {"pathology": {} if record is None else record.model_dump(mode="json", exclude_defaults=True)})
 
 
+def _ask(doc: Doc, note: QuestionsIn) -> None:
+    doc._.questions = list(note.questions)
+
+
+def _answers(doc: Doc, note: QuestionsIn) -> Dict[str, Any]:
+    said: List[List[Dict[str, Any]]] = [[] for _ in note.questions]
+    for answer in doc._.answers or ():  # None of an empty note, which no component has seen
+        place = {"start": answer.start, "end": answer.end, "text": answer.span.text}
+        said[answer.id].append({**place, "score": answer.score})
+    rows = [{"question": text, "answers": each} for text, each in zip(note.questions, said)]
+    return _named(note, {"questions": rows})
+
+
 ANSWERS = (
     Answer(
         "/annotate",
@@ -85,6 +111,14 @@ ANSWERS = (
         "clinical_pathology",
         "What a pathology report states, field by field, with its places.",
         _pathology,
+    ),
+    Answer(
+        "/ask",
+        "clinical_qa",
+        "What a note says to each question, the best answer first, with its place; none where it does not say.",
+        _answers,
+        QuestionsIn,
+        _ask,
     ),
 )
 

@@ -13,6 +13,10 @@ from spacy_clinicalbert.pathology.component import read_report
 from spacy_clinicalbert.pathology.record import PathologyRecord
 from spacy_clinicalbert.summary.render import to_dict
 from tests.deployment.conftest import make_nlp
+from tests.questions.conftest import NOTE as QA_NOTE
+from tests.questions.conftest import WINDOWS as QA_WINDOWS
+from tests.questions.conftest import asked
+from tests.questions.conftest import make_nlp as make_qa_nlp
 from tests.summary.conftest import NOTE as SUMMARY_NOTE
 from tests.summary.conftest import make_nlp as make_summary_nlp
 
@@ -42,6 +46,26 @@ def test_summarize_answers_with_sentences_and_case(toy):
     assert answer == {"version": 1, "id": "n1", **expected} and answer["summary"] and answer["case"]
     assert empty == {"version": 1, "id": None, "summary": [], "case": {}}
     assert paths == {"/annotate", "/summarize", "/health", "/ready", "/metrics"}
+
+
+def test_ask_answers_each_question_where_the_note_does(toy):
+    nlp = make_qa_nlp(toy, threshold=0.0, n_answers=2, windows=QA_WINDOWS)
+    questions = ["given for fever", "what is denied"]
+    expected = nlp(asked(nlp, QA_NOTE, *questions))._.answers
+    with TestClient(make_app(nlp)) as client:
+        body = {"text": QA_NOTE, "id": "n1", "questions": questions}
+        answer = client.post("/ask", json=body).json()
+        empty = client.post("/ask", json={**body, "text": ""}).json()
+        for wrong in ([], [" "], ["x"] * 101):
+            assert client.post("/ask", json={**body, "questions": wrong}).status_code == 422
+        assert client.post("/annotate", json={"text": QA_NOTE}).json()["spans"] == {}
+    assert [row["question"] for row in answer["questions"]] == questions and answer["id"] == "n1"
+    given = [each for row in answer["questions"] for each in row["answers"]]
+    assert len(given) == len(expected) == 4
+    for each, wanted in zip(given, expected):
+        assert (each["start"], each["end"], each["text"]) == (wanted.start, wanted.end, wanted.span.text)
+        assert each["score"] == pytest.approx(wanted.score, abs=1e-4)
+    assert empty["questions"] == [{"question": text, "answers": []} for text in questions]
 
 
 def test_an_endpoint_is_a_row_with_a_body_what_components_read_and_what_is_said(monkeypatch):

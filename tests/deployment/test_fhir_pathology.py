@@ -3,7 +3,6 @@ import json
 
 import pytest
 import spacy
-from spacy.tokens import Doc
 
 from spacy_clinicalbert import pathology_to_fhir
 from spacy_clinicalbert.deployment.fhir_pathology import FACT
@@ -88,6 +87,5 @@ def test_fhir_pathology_empty_report_is_a_document_alone():
 
 
 def test_fhir_pathology_without_record_is_an_error():
-    Doc.set_extension("pathology", default=None, force=True)
     with pytest.raises(ValueError, match="clinical_pathology"):
         pathology_to_fhir(spacy.blank("en")("pT2"))
