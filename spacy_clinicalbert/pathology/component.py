@@ -24,7 +24,7 @@ FINDERS: Tuple[Callable[[str], Iterator[Found]], ...] = (
 )  # fmt: skip
 
 
-STORED = ("._.", "pathology", None, None)  # in doc.user_data, where spaCy has the values of extensions
+STORED: Any = ("._.", "pathology", None, None)  # in doc.user_data, where spaCy has the values of extensions
 
 
 def install_getter() -> None:

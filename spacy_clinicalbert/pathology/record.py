@@ -28,17 +28,17 @@ class Value(BaseModel):
     model_config = ConfigDict(extra="forbid")
     value: Union[int, str, List[Union[int, float]]]
     source: Literal["stated", "inferred"] = "stated"
-    probability: float = Field(1.0, ge=0.0, le=1.0, description="of an inferred value; what is stated has 1")
+    probability: float = Field(default=1.0, ge=0.0, le=1.0, description="of an inferred value; what is stated has 1")
     evidence: List[Evidence] = Field(
         default_factory=list, description="in the order of the text; none for an inferred value"
     )
-    name: Optional[str] = Field(None, description="the marker")
-    prefix: Optional[str] = Field(None, description="of a TNM category: p, c, y, r, a and their combinations")
-    suffix: Optional[str] = Field(None, description="m: several tumours")
-    system: Optional[str] = Field(None, description="FIGO, where the stage group is FIGO's")
-    part: bool = Field(False, description="a count of one container or station, not of the whole report")
+    name: Optional[str] = Field(default=None, description="the marker")
+    prefix: Optional[str] = Field(default=None, description="of a TNM category: p, c, y, r, a and their combinations")
+    suffix: Optional[str] = Field(default=None, description="m: several tumours")
+    system: Optional[str] = Field(default=None, description="FIGO, where the stage group is FIGO's")
+    part: bool = Field(default=False, description="a count of one container or station, not of the whole report")
     in_situ: bool = False
-    conflict: bool = Field(False, description="what is stated and what is inferred differ")
+    conflict: bool = Field(default=False, description="what is stated and what is inferred differ")
 
     @model_validator(mode="after")
     def _stated_has_evidence(self) -> "Value":
@@ -56,7 +56,7 @@ class PathologyRecord(BaseModel):
     laterality: List[Value] = []
     histologic_type: List[Value] = []
     grade: List[Value] = []
-    tumour_size: List[Value] = Field([], description="dimensions in mm, the greatest first")
+    tumour_size: List[Value] = Field(default=[], description="dimensions in mm, the greatest first")
     margins: List[Value] = []
     lymphovascular_invasion: List[Value] = []
     perineural_invasion: List[Value] = []
@@ -68,7 +68,7 @@ class PathologyRecord(BaseModel):
     edition: List[Value] = []
     stage_group: List[Value] = []
     marker: List[Value] = []
-    cancer_type: List[Value] = Field([], description="inferred only")
+    cancer_type: List[Value] = Field(default=[], description="inferred only")
 
     def values(self) -> Iterable[Any]:
         """YIELDS (Tuple[str, Value]): Each value with its field, in the order of the fields."""

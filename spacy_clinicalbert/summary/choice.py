@@ -1,6 +1,6 @@
 """Which sentences of a note are chosen, by maximal marginal relevance."""
 
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 import numpy
 from numpy import ndarray
@@ -36,7 +36,7 @@ def choose(
     """
     if not len(salience):
         return []
-    first_of = {}
+    first_of: Dict[Tuple[str, ...], int] = {}
     for i, key in enumerate(keys):
         first_of.setdefault(key, i)
     free = numpy.zeros(len(salience), dtype=bool)

@@ -99,7 +99,7 @@ class ClinicalSummary(Head):
     @property
     def learns(self) -> bool:
         """Whether the model has anything to train."""
-        return self.model.has_ref("score")
+        return bool(self.model.has_ref("score"))
 
     def initialize(
         self, get_examples: Callable[[], Iterable[Example]], *, nlp: Optional[Language] = None, labels: Any = None
@@ -148,7 +148,9 @@ class ClinicalSummary(Head):
         found (Sequence[Chosen]): As `predict` gave it.
         """
         for doc, chosen in zip(docs, found):
-            spans = [Span(doc, *place, label=label) for place, label in zip(chosen.places.tolist(), chosen.sections)]
+            spans = [
+                Span(doc, start, end, label) for (start, end), label in zip(chosen.places.tolist(), chosen.sections)
+            ]
             doc.spans[SUMMARY] = SpanGroup(doc, name=SUMMARY, spans=spans, attrs={SALIENCE: chosen.salience})
 
     def read_targets(self, examples: List[Example]) -> Optional[Tuple[List[Sentences], List[List[int]]]]:

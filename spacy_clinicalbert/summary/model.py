@@ -61,7 +61,9 @@ def SentenceScorer(tok2vec: Model[List[Doc], List[Floats2d]], hidden_width: int 
     hidden_width (int): Of the hidden layer.
     RETURNS (Model[Notes, SentenceScores]): Its backward takes the gradients in the scores.
     """
-    score = chain(Dropout(), Maxout(hidden_width, nP=3, normalize=True), Dropout(), Linear(1))
+    score: Model[Floats2d, Floats2d] = chain(
+        Dropout(), Maxout(hidden_width, nP=3, normalize=True), Dropout(), Linear(1)
+    )
     return Model(
         "sentence-scorer", forward_scorer, init=init, layers=[tok2vec, score], refs={"tok2vec": tok2vec, "score": score}
     )

@@ -53,7 +53,10 @@ def find_sentences(doc: Doc, titles: Titles) -> Sentences:
     text = doc.text
     heads = _heads(doc, titles)
     token_starts, _ = token_offsets(doc)
-    places, words, sections, keys = [], [], [], []
+    places: List[Tuple[int, int]] = []
+    words: List[int] = []
+    sections: List[str] = []
+    keys: List[Tuple[str, ...]] = []
     for start, end, label in _pieces(text, heads):
         while end > start and text[end - 1].isspace():
             end -= 1
