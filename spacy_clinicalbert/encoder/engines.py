@@ -1,26 +1,25 @@
 """Wordpiece ids → vectors, in prediction: PyTorch everywhere, OpenVINO on CPUs, and the number formats of both."""
 
 import contextlib
-import importlib.util
 import inspect
 import logging
 import os
-import sys
 import warnings
 from collections import deque
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Deque, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
 import torch
 from transformers import AutoModel
 
+from .openvino_core import INSTALL_OPENVINO, Compiled, core, has_openvino, import_openvino
+
 logger = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-INSTALL_OPENVINO = "Install it with: pip install 'spacy-clinicalbert[openvino]'"
 
 
 class Quantized(NamedTuple):
@@ -99,17 +98,16 @@ class OpenVinoEngine:
         else:
             self.model = to_openvino(network)
         self._process: Optional[int] = None
-        self._requests: List[Any] = []
-        self._of_parents: List[Any] = []
+        self._compiled: Optional[Compiled] = None
 
     @property
     def n_parallel(self) -> int:
         return torch.get_num_threads()
 
     def encode(self, passes: Iterable[Inputs]) -> Iterator[torch.Tensor]:
-        if self._process != os.getpid():
-            self._compile()
-        free: Deque[Any] = deque(self._requests)
+        if self._compiled is None or self._process != os.getpid():
+            self._compiled, self._process = self._compile(), os.getpid()
+        free: Deque[Any] = deque(self._compiled.requests)
         running: Deque[Any] = deque()
         try:
             for inputs in passes:
@@ -132,26 +130,14 @@ class OpenVinoEngine:
             inputs.append(torch.zeros_like(ids) if types is None else types)
         return [array.numpy() for array in inputs]
 
-    def _compile(self) -> None:
-        # The parent's requests are kept: to take them down, its threads would have to be there.
-        self._of_parents.append(self._requests)
+    def _compile(self) -> Compiled:
         n_threads = torch.get_num_threads()
         options = {
             "NUM_STREAMS": n_threads,
             "INFERENCE_NUM_THREADS": n_threads,
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "float32" or not has_bfloat16() else "bf16",
         }
-        compiled = _core(os.getpid()).compile_model(self.model, "CPU", options)
-        self._requests = [compiled.create_infer_request() for _ in range(n_threads)]
-        self._process = os.getpid()
-
-
-@cache
-def _core(process: int) -> Any:
-    """The one core of a process, never taken down: each brings a CPU plugin that gives the thread a stack for signals, and puts back the
-    one before it when it goes. Where two go in another order than the opposite of that in which they came, what is put back is freed
-    memory, and the next SIGINT or SIGTERM that Python handles is a segmentation fault (seen with OpenVINO 2026.4, Linux)."""
-    return import_openvino().Core()
+        return Compiled(self.model, options)
 
 
 def _result(request: Any) -> torch.Tensor:
@@ -258,7 +244,7 @@ def read_openvino(quantized: Quantized) -> Any:
 
     openvino = import_openvino()
     weights = openvino.Tensor(numpy.frombuffer(quantized.weights, dtype="uint8"))
-    return openvino.Core().read_model(quantized.graph, weights)
+    return core().read_model(quantized.graph, weights)
 
 
 class _Traced(torch.nn.Module):
@@ -268,20 +254,6 @@ class _Traced(torch.nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor:
         return last_hidden_state(self.network, ids, mask, types)
-
-
-def has_openvino() -> bool:
-    """Whether OpenVINO is installed."""
-    return "openvino" in sys.modules or importlib.util.find_spec("openvino") is not None
-
-
-def import_openvino() -> Any:
-    """Import OpenVINO. It would report its use over the network; without the module that does so, it does not."""
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
 
 
 @lru_cache

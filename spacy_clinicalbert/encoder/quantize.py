@@ -15,7 +15,8 @@ from thinc.api import Config, Model
 from ..corpora.jsonl import jsonl_records
 from .agreement import agreement
 from .component import ClinicalBert
-from .engines import INSTALL_OPENVINO, Quantized, has_openvino, import_openvino, takes_types, to_openvino
+from .engines import Quantized, takes_types, to_openvino
+from .openvino_core import INSTALL_OPENVINO, has_openvino, import_openvino
 from .plan import make_plan, plan_docs, plan_passes
 from .shim import shim_of
 
