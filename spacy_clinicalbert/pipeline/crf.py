@@ -11,11 +11,11 @@ and each tag is a step from one to the other:
 and an open state a label, so that at most one label is open at a time.
 
 The documents stand one behind the other, without padding: at a document's borders the chain is closed. The messages of
-forward-backward (Sutton and McCallum 2012, section 4.1) are computed in windows of bounded length, all of them at once, so
+forward-backward (Sutton and McCallum 2012, section 4.1) are computed in windows of bounded length, which depend on each document alone, all at once, so
 that time is linear in the tokens, and the interpreter takes as many steps for a thousand windows as for one.
 """
 
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy
 from numpy import ndarray
@@ -71,16 +71,13 @@ def marginals(
     if not len(scores):
         return numpy.zeros_like(scores), 0.0
     outside, steps = potentials(scores, lengths, joint, active, tags)
-    if len(scores) <= window + 2 * context:
-        window, context = len(scores), 0
-    outside, steps = cut(outside[None], window, context, 1.0)[0], cut(steps, window, context, 0.0)
+    places, kept = lay_out(lengths, window, context)
+    outside, steps = fill(outside, places, 1.0), numpy.stack([fill(step, places, 0.0) for step in steps])
     norms = forward_backward(outside, steps, joint)
-    kept = slice(context, context + window)
-    n_windows = steps.shape[2]
-    # Behind the last token the windows have steps of probability 0 and norm 1.
     log_sum = float(numpy.log(norms[kept]).sum(dtype="float64"))
-    probabilities = steps[:, kept].transpose(2, 1, 0, 3).reshape(n_windows * window, -1)
-    return probabilities[: len(scores)], log_sum
+    probabilities = numpy.empty((len(scores), N_SCORED, steps.shape[3]), dtype=steps.dtype)
+    probabilities[places[kept]] = steps[:, kept].transpose(1, 0, 2)
+    return probabilities.reshape(len(scores), -1), log_sum
 
 
 def potentials(
@@ -109,13 +106,47 @@ def potentials(
     return outside, steps
 
 
-def cut(array: ndarray, window: int, context: int, fill: float) -> ndarray:
-    """Cut (k, n_tokens, n) into windows, (k, context + window + context, n_windows, n), filled up at both ends."""
-    n_windows = -(-array.shape[1] // window)
-    padded = numpy.full((len(array), n_windows * window + 2 * context, array.shape[2]), fill, dtype=array.dtype)
-    padded[:, context : context + array.shape[1]] = array
-    views = numpy.lib.stride_tricks.sliding_window_view(padded, window + 2 * context, axis=1)[:, ::window]
-    return numpy.array(views.transpose(0, 3, 1, 2), order="C")
+def lay_out(lengths: ndarray, window: int, context: int) -> Tuple[ndarray, ndarray]:
+    """Lay documents out in windows of the same length, which depend on each document alone: what is found in it is the same, whatever it shares a batch
+    with. Those that fit are laid whole, several behind one another, for no sequence goes on behind a document's end; a longer one has windows of its own.
+
+    lengths (ndarray): Tokens of each document.
+    window, context (int): See `marginals`.
+    RETURNS (Tuple[ndarray, ndarray]): The token at each place, counted over all documents, or -1, (length, n_windows); and whether its probabilities are taken from there.
+    """
+    longest = window + 2 * context
+    columns: List[Tuple[ndarray, ndarray]] = []  # tokens, and which of them are taken
+    first, n_packed = 0, 0  # documents that are laid behind one another
+    for start, n in zip((numpy.cumsum(lengths) - lengths).tolist(), lengths.tolist()):
+        if n_packed and n_packed + n > longest:
+            columns.append(_whole(first, n_packed))
+            n_packed = 0
+        if n > longest:
+            for begin in range(0, n, window):
+                tokens = numpy.arange(max(begin - context, 0), min(begin + window + context, n))
+                columns.append((start + tokens, (tokens >= begin) & (tokens < begin + window)))
+        elif n:
+            first = first if n_packed else start
+            n_packed += n
+    if n_packed:
+        columns.append(_whole(first, n_packed))
+    ends = set(numpy.cumsum(lengths).tolist())
+    shape = max(len(tokens) for tokens, _ in columns), len(columns)
+    places, kept = numpy.full(shape, -1), numpy.zeros(shape, dtype=bool)
+    for i, (tokens, taken) in enumerate(columns):
+        # An empty place closes the chain. A long document's first window ends in its midst, so what is empty comes before it.
+        rows = slice(None, len(tokens)) if tokens[-1] + 1 in ends else slice(shape[0] - len(tokens), None)
+        places[rows, i], kept[rows, i] = tokens, taken
+    return places, kept
+
+
+def _whole(first: int, n: int) -> Tuple[ndarray, ndarray]:
+    return numpy.arange(first, first + n), numpy.ones(n, dtype=bool)
+
+
+def fill(array: ndarray, places: ndarray, empty: float) -> ndarray:
+    """RETURNS (ndarray): The rows of (n_tokens, n) at the places, (length, n_windows, n), and another value where there is none."""
+    return numpy.append(array, numpy.full((1, array.shape[1]), empty, dtype=array.dtype), axis=0)[places]
 
 
 def forward_backward(outside: ndarray, steps: ndarray, joint: bool) -> ndarray:

@@ -86,6 +86,34 @@ def test_marginals_equal_enumeration(n_tokens, n_labels, joint):
 
 
 @pytest.mark.parametrize("joint", [False, True])
+def test_windows_of_long_documents_do_not_depend_on_the_batch(joint):
+    """With scores for which what is far off matters."""
+    lengths = numpy.array([200, 3, 150, 0, 90, 300, 7])
+    scores = numpy.random.default_rng(0).normal(size=(lengths.sum(), 8), scale=0.1).astype("f")
+    scores[:, [0, 1, 4, 5, 6, 7]] -= 5  # entities hardly begin, and hardly end
+    found, log_sum = marginals(scores, lengths, joint=joint)
+    assert numpy.abs(found - marginals(scores, lengths, joint=joint, window=1000)[0]).max() > 1e-3
+    parts = [scores[end - n : end] for end, n in zip(lengths.cumsum(), lengths) if n]
+    alone = [marginals(part, numpy.array([len(part)]), joint=joint) for part in parts]
+    assert numpy.allclose(found, numpy.concatenate([each for each, _ in alone]), atol=1e-6)
+    assert log_sum == pytest.approx(sum(each for _, each in alone), rel=1e-6)
+
+
+def test_known_span_over_the_end_of_a_window():
+    """Of a document whose first window is shorter than others."""
+    lengths = numpy.array([300, 130])
+    scores = numpy.random.default_rng(0).normal(size=(430, 4)).astype("f")
+    tags = numpy.full((430, 1), OUTSIDE)
+    for start, end in ((60, 100), (330, 420)):
+        tags[start:end] = IN
+        tags[start], tags[end - 1] = BEGIN, LAST
+    found, log_sum = marginals(scores, lengths, tags=tags)
+    assert numpy.isfinite(log_sum)
+    for tag in (BEGIN, IN, LAST, UNIT):
+        assert numpy.allclose(found[:, tag - 1], tags[:, 0] == tag, atol=1e-6)
+
+
+@pytest.mark.parametrize("joint", [False, True])
 def test_marginals_of_documents_do_not_depend_on_each_other(joint):
     lengths = numpy.array([3, 0, 1, 4, 0])
     scores = random_scores(lengths.sum(), 2)
