@@ -60,9 +60,8 @@ class _Forks:
 
     def __init__(self) -> None:
         self.live: Any = WeakSet()
-        self.peak: Dict[
-            Key, int
-        ] = {}  # by settings, the most that lived at one time: as many sets of threads there are
+        # By settings, the most that lived at one time: as many sets of threads there are.
+        self.peak: Dict[Key, int] = {}
         self.held: List[Any] = []
         self.inherited: List[Any] = []
 
