@@ -50,10 +50,13 @@ def test_what_depends_on_what_is_before_is_not_cut_off(text, n):
 
 def test_sentences_do_not_overlap_and_take_linear_time():
     def seconds(doc):
-        start = time.process_time()
-        found = find_sentences(doc, TITLES)
+        taken = []
+        for _ in range(3):  # the least: a collection of garbage falls into one of them
+            start = time.process_time()
+            found = find_sentences(doc, TITLES)
+            taken.append(time.process_time() - start)
         assert (found.places[1:, 0] >= found.places[:-1, 1]).all() and (found.words > 0).all()
-        return time.process_time() - start
+        return min(taken)
 
     small, large = (spacy.blank("en").make_doc(NOTE * n) for n in (50, 400))
     assert seconds(large) < 40 * max(seconds(small), 0.01)
