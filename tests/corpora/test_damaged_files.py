@@ -9,6 +9,7 @@ import spacy
 
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.formats import FORMATS
+from tests.corpora.files import read
 
 SECRET = "secretword"
 QUESTION = {"id": 1, "question": SECRET, "answers": [{"text": SECRET, "answer_start": 99}]}
