@@ -1,7 +1,7 @@
 """What a reference says of entities, and the tags that follow from it."""
 
 from collections import Counter
-from typing import Collection, List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import numpy
 from numpy import ndarray
@@ -9,6 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from ..corpora.docs import span_attributes
+from ..corpora.missing import known_labels
 from .crf import BEGIN, IN, LAST, OUTSIDE, UNIT, UNKNOWN
 
 PARTS = "entities of several parts"
@@ -60,11 +61,6 @@ def read_gold(doc: Doc, key: str) -> Optional[Gold]:
     return Gold(spans, scattered, missing)
 
 
-def annotated_labels(doc: Doc, component: str) -> Optional[Collection[str]]:
-    """The labels that a reference is annotated for; None: all."""
-    return (doc._.annotated or {}).get(component)
-
-
 def make_targets(
     examples: Sequence[Example], labels: Sequence[str], component: str, key: str, joint: bool, lost: Counter
 ) -> Targets:
@@ -83,8 +79,8 @@ def make_targets(
     for example in examples:
         shape = len(example.predicted), len(labels)
         gold = read_gold(example.reference, key)
-        stated = () if gold is None else annotated_labels(example.reference, component)
-        known = numpy.array([stated is None or label in stated for label in labels], dtype=bool)
+        own = set() if gold is None else known_labels(example.reference, component, labels)
+        known = numpy.array([label in own for label in labels], dtype=bool)
         active.append(numpy.broadcast_to(known, shape))
         tags.append(numpy.full(shape, OUTSIDE, dtype="int8"))
         if gold is not None and known.any():

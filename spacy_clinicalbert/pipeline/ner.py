@@ -16,9 +16,10 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..corpora.docs import install_extensions
+from ..corpora.missing import known_labels
 from .calibration import Calibration
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping
-from .gold import Targets, annotated_labels, make_targets, read_gold
+from .gold import Targets, make_targets, read_gold
 from .head import Head
 from .modes import MODES, Mode
 from .ner_calibration import calibrate_ner, join
@@ -152,10 +153,11 @@ class ClinicalNer(Head):
         for example in get_examples():
             gold = read_gold(example.reference, self.cfg["gold_key"])
             if labels is None and gold is not None:
-                stated = annotated_labels(example.reference, self.name)
-                for span in [*gold.spans, *gold.scattered]:
-                    if stated is None or span.label_ in stated:
-                        self.add_label(span.label_)
+                found = [span.label_ for span in [*gold.spans, *gold.scattered]]
+                known = known_labels(example.reference, self.name, found)
+                for label in found:
+                    if label in known:
+                        self.add_label(label)
             if len(sample) < 10:
                 sample.append(example)
         self._require_labels()

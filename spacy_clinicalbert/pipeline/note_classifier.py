@@ -12,9 +12,9 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..corpora.docs import install_extensions
+from ..corpora.missing import known_labels
 from .aggregators import Windows
 from .calibration import Calibration, calibrate, softmax
-from .gold import annotated_labels
 from .head import Head
 from .note_classifier_model import WindowScores
 from .note_scorer import score_notes
@@ -119,9 +119,10 @@ class ClinicalNoteClassifier(Head):
             self.add_label(label)
         sample: List[Doc] = []
         for example in get_examples():
-            stated = annotated_labels(example.reference, self.name)
-            for label in example.reference.cats if labels is None else ():
-                if stated is None or label in stated:
+            found = example.reference.cats if labels is None else {}
+            known = known_labels(example.reference, self.name, found)
+            for label in found:
+                if label in known:
                     self.add_label(label)
             if len(sample) < 10:
                 sample.append(example.predicted)
@@ -272,9 +273,10 @@ class ClinicalNoteClassifier(Head):
         truths = numpy.zeros((len(examples), len(self.labels)), dtype="f")
         known = numpy.zeros(truths.shape, dtype=bool)
         for i, example in enumerate(examples):
-            cats, stated = example.reference.cats, annotated_labels(example.reference, self.name)
+            cats = example.reference.cats
+            own = known_labels(example.reference, self.name, cats)
             for j, label in enumerate(self.labels):
-                if label in cats and (stated is None or label in stated):
+                if label in own:
                     truths[i, j], known[i, j] = cats[label], True
             if self.cfg["exclusive_classes"]:
                 known[i] = truths[i].any()
