@@ -14,7 +14,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..corpora.docs import GOLD, install_extensions
 from .assertion_axes import AXES, Axes, add_attributes
-from .assertion_gold import MISSING, GoldSpan, gold_spans, targets
+from .assertion_gold import MISSING, GoldSpan, gold_spans, known_axes, targets
 from .assertion_model import as_ragged
 from .assertion_scorer import assertion_score
 from .calibration import Calibration, calibrate, softmax, threshold_for_precision
@@ -198,7 +198,13 @@ class ClinicalAssertion(Head):
         gold = [self._gold(example) for example in examples]
         given = [self._assertions(logits) for logits in self._gold_logits(examples, gold)]
         return self.scorer(
-            examples, gold=gold, given=given, assertions_key=self.assertions_key, axes=self.label_data, **kwargs
+            examples,
+            gold=gold,
+            given=given,
+            known=known_axes(examples, gold, self.gold_key, self.label_data, self.name),
+            assertions_key=self.assertions_key,
+            axes=self.label_data,
+            **kwargs,
         )
 
     def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:

@@ -248,6 +248,39 @@ def test_assertion_scores_gold_spans_and_end_to_end(trained):
     assert cough != cough_of
 
 
+@pytest.mark.parametrize(
+    "rows, annotated, spurious",
+    [
+        (slice(3, 5), None, {"certainty", "time"}),
+        (slice(2, 3), None, {"certainty"}),  # no gold span says anything of time
+        (slice(2, 4), None, {"certainty"}),  # nor in this note
+        (slice(3, 5), ("certainty",), {"certainty"}),
+        (slice(3, 5), (), set()),
+    ],
+)
+def test_assertion_end_to_end_passes_over_axes_that_are_not_annotated(trained, rows, annotated, spurious):
+    """The first note has a span that is no gold one. On which axes is it wrong?"""
+    examples = []
+    for text, spans in ASSERTED[rows]:
+        reference, predicted = make_reference(trained, text, spans), trained.make_doc(text)
+        extra = [] if examples else [spacy.tokens.Span(predicted, len(predicted) - 1, len(predicted), label="PROBLEM")]
+        predicted.set_ents([predicted.char_span(*span[:2], label="PROBLEM") for span in spans] + extra)
+        examples.append(Example(predicted, reference))
+    if annotated is not None:
+        examples[0].reference._.annotated = {"clinical_assertion": annotated}
+    scores = trained.evaluate(examples)["assertion_e2e_per_axis"]
+    assert {axis for axis, labels in scores.items() if any(each["p"] < 1 for each in labels.values())} == spurious
+
+
+def test_assertion_end_to_end_passes_over_notes_without_gold_spans(trained):
+    reference = make_reference(trained, *ASSERTED[0])
+    del reference.spans["gold"]
+    example = Example(with_ents(trained)[0], reference)
+    assert trained.evaluate([*make_asserted(trained)[3:4], example])["assertion_e2e_per_axis"]["certainty"] == {
+        "absent": {"p": 0.0, "r": 0.0, "f": 0.0}  # missed, and nothing found beside it
+    }
+
+
 def test_assertion_scores_nothing_as_none(trained):
     doc = trained.make_doc("No cough.")
     scores = trained.evaluate([Example(doc, trained.make_doc("No cough."))])
