@@ -8,6 +8,7 @@ from spacy.training import Example
 from ..corpora.docs import span_attributes
 from ..corpora.missing import known_labels
 from .assertion_axes import Axes, read_labels
+from .gold import align
 
 MISSING = -1  # a target of which nothing is known
 
@@ -45,11 +46,14 @@ def gold_spans(
         return []
     annotated = known_labels(reference, component, axes)
     where = "A note" if reference._.note_id is None else f"Note {reference._.note_id}"
-    found = []
+    found: List[GoldSpan] = []
+    if not len(reference.spans[key]):
+        return found
+    to_predicted = align(example, where).y2x
     for span, attributes in zip(reference.spans[key], span_attributes(reference, key)):
         read = read_labels(attributes, axes, table, where)
         known = {axis: label for axis, label in read.items() if axis in annotated}
-        tokens: Any = example.alignment.y2x[span.start : span.end]
+        tokens: Any = to_predicted[span.start : span.end]
         if not len(tokens):
             raise ValueError(
                 f"{where} has a gold span, tokens {span.start}-{span.end}, of which the predicted text has no token."
