@@ -191,6 +191,7 @@ class ClinicalAssertion(Head):
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
         RETURNS (Dict[str, Any]): As `assertion_scorer.assertion_score` gives it.
+        RAISES (ValueError): The vectors are gone.
         """
         if self.scorer is None:
             return {}
@@ -253,6 +254,7 @@ class ClinicalAssertion(Head):
     def _gold_logits(self, examples: List[Example], gold: List[List[GoldSpan]]) -> Iterator[numpy.ndarray]:
         for batch in minibatch(zip(examples, gold), BATCH_SIZE):
             docs = [example.predicted for example, _ in batch]
+            self.require_vectors(doc for doc, (_, spans) in zip(docs, batch) if spans)
             yield from self._logits(docs, [[(span.start, span.end) for span in each] for _, each in batch])
 
     def _assertions(self, logits: numpy.ndarray) -> List[Assertions]:

@@ -247,7 +247,9 @@ class ClinicalNer(Head):
         """
         scores, lengths, targets = [], [], []
         for batch in minibatch(examples, BATCH_SIZE):
-            own, n_words, words = self._scores([example.predicted for example in batch])
+            docs = [example.predicted for example in batch]
+            self.require_vectors(docs)
+            own, n_words, words = self._scores(docs)
             scores.append(own)
             lengths += n_words.tolist()
             targets.append(Targets(*(each[words] for each in self._targets(batch))))

@@ -213,8 +213,10 @@ class ClinicalNoteClassifier(Head):
         """
         examples = list(examples)
         truths, known = self._targets(examples)
+        docs = [example.predicted for example in examples]
+        self.require_vectors(docs)
         self.cfg["temperatures"] = {}
-        notes = numpy.array([each.note for each in self.predict([example.predicted for example in examples])])
+        notes = numpy.array([each.note for each in self.predict(docs)])
         found: Dict[str, Calibration] = {}
         if self.cfg["exclusive_classes"]:
             rows = numpy.flatnonzero(known.any(axis=1) & notes.any(axis=1))

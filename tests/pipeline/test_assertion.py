@@ -281,6 +281,35 @@ def test_assertion_end_to_end_passes_over_notes_without_gold_spans(trained):
     }
 
 
+def test_assertion_without_vectors_says_what_took_them_off(trained):
+    trained.add_pipe("doc_cleaner")
+    try:
+        examples = make_asserted(trained)
+        with pytest.raises(ValueError, match="clinical_assertion.*doc_cleaner"):
+            trained.evaluate(examples)
+        with pytest.raises(ValueError, match="clinical_assertion.*doc_cleaner"):
+            trained.get_pipe("clinical_assertion").calibrate(examples)
+        silent = Example(trained.make_doc("No cough."), trained.make_doc("No cough."))
+        assert trained.evaluate([silent])["assertion_acc"] is None  # nothing to read them for
+        with trained.select_pipes(disable="doc_cleaner"):
+            assert trained.evaluate(examples)["assertion_acc"] == 1.0
+    finally:
+        trained.remove_pipe("doc_cleaner")
+
+
+def test_assertion_gold_of_another_text_is_an_error_without_text(trained):
+    example = Example(trained.make_doc("Secret cough."), make_reference(trained, *ASSERTED[0]))
+    with pytest.raises(ValueError, match="another text") as error:
+        trained.get_pipe("clinical_assertion").read_targets([example])
+    assert "cough" not in str(error.value).lower() and error.value.__context__ is None
+
+
+@pytest.mark.parametrize("setting", ["window", "n_heads"])
+def test_assertion_without_context_is_an_error(toy, setting):
+    with pytest.raises(ValueError, match=f"{setting} is 0; set it to at least 1"):
+        make_assertion_nlp(toy, model={setting: 0})
+
+
 def test_assertion_scores_nothing_as_none(trained):
     doc = trained.make_doc("No cough.")
     scores = trained.evaluate([Example(doc, trained.make_doc("No cough."))])
