@@ -22,8 +22,10 @@ def main(
 ) -> None:
     """Annotate a note with PIPELINE, a folder or an installed package."""
     if notes.suffix == ".jsonl":
-        found = (record["text"] for record in jsonl_records(notes) if note_id in (None, record.get("id")))
-        text = next(found, None)
+        records = jsonl_records(notes)
+        # A command line has no numbers.
+        found = (row for row in records if note_id is None or ("id" in row and str(row["id"]) == note_id))
+        text = next((row["text"] for row in found), None)
         if text is None:
             sys.exit(f"'{notes}' has no note with the id '{note_id}'.")
     else:

@@ -7,7 +7,7 @@ from spacy.tokens import Span, SpanGroup
 from spacy.training import Example
 
 from .docs import ATTRIBUTES, GOLD, Reader, install_extensions
-from .missing import may_learn
+from .missing import known_labels, may_learn
 from .questions import UNANSWERABLE, to_ask
 from .squad import ANSWER
 
@@ -33,11 +33,11 @@ def read_entity_questions(
             reference = example.reference
             if GOLD not in reference.spans or not may_learn(example, "clinical_ner"):
                 continue
-            stated = (reference._.annotated or {}).get("clinical_ner")
+            known = known_labels(reference, "clinical_ner", questions)
             asked: List[Dict[str, Any]] = []
             spans, attributes = [], []
             for label, question in questions.items():
-                if stated is not None and label not in stated:
+                if label not in known:
                     continue
                 found = [span for span in reference.spans[GOLD] if span.label_ == label]
                 row = {"id": label, "question": question, "n_answers": n_answers}

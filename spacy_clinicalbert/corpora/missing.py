@@ -5,6 +5,7 @@ import logging
 from typing import Dict, Iterable, List, Set, Union
 
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from .docs import install_extensions
@@ -117,6 +118,18 @@ class Annotated:
                     name,
                     ", ".join(sorted(absent)),
                 )
+
+
+def known_labels(reference: Doc, component: str, labels: Iterable[str]) -> Set[str]:
+    """Those of some labels, or axes, of which a reference says something.
+
+    reference (Doc): Has `doc._.annotated`, or nothing there, which stands for all labels.
+    component (str): The component's name there.
+    labels (Iterable[str]): The labels that are asked for.
+    RETURNS (Set[str]): The others are missing: neither right nor wrong, and nothing is learned of them.
+    """
+    stated = (reference._.annotated or {}).get(component)
+    return set(labels) if stated is None else set(labels).intersection(stated)
 
 
 def may_learn(example: Example, component: str) -> bool:

@@ -85,7 +85,8 @@ def unfreeze_gradually(
     steps_per_layer: int, component: str = "clinicalbert"
 ) -> Callable[[Language, Dict[str, Any]], None]:
     """The registered callback `spacy-clinicalbert.unfreeze_gradually.v1`, for `[training.before_update]`: all layers begin frozen, and
-    from the uppermost down one more learns every so many steps (Howard and Ruder, ACL 2018); the embeddings with the lowest.
+    from the uppermost down one more learns every so many steps (Howard and Ruder, ACL 2018); the embeddings with the lowest. Those that
+    the encoder's `n_frozen_layers` freezes stay so.
 
     steps_per_layer (int): Updates before the next layer learns.
     component (str): The encoder's name in the pipeline.

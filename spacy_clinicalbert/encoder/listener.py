@@ -47,6 +47,12 @@ def WindowListener(
     return listener
 
 
+def lacks_vectors(model: Model, docs: Iterable[Doc]) -> bool:
+    """Whether a model has a listener, the stock one too, and one of some Docs nothing for it: no encoder ran, or its vectors were taken off."""
+    listens = any(isinstance(node, TransformerListener) for node in model.walk())
+    return listens and any(doc._.trf_data is None for doc in docs)
+
+
 class ClinicalBertListener(TransformerListener):
     """A listener that knows its upstream: without vectors, or with another encoder's, it raises ValueError, where
     the stock one goes on with zeros or with the wrong vectors.

@@ -69,7 +69,7 @@ class EncoderShim(Shim):
         self.precision = precision
         self.engine = engine
         self.lr_scale = lr_scale
-        self.n_frozen_layers = n_frozen_layers
+        self.n_frozen_layers = self._n_frozen = n_frozen_layers
         self.layer_decay = layer_decay
         self.n_fresh_layers = n_fresh_layers
         self.saved_precision = saved_precision
@@ -105,6 +105,7 @@ class EncoderShim(Shim):
         with self.lock:
             replace_dropout(checkpoint.network)
             freeze_layers(checkpoint.network, self.n_frozen_layers)
+            self._n_frozen = self.n_frozen_layers
             self._scales = layer_scales(checkpoint.network, self.layer_decay)
             self._checkpoint = checkpoint
             self._has_trained = False
@@ -112,10 +113,11 @@ class EncoderShim(Shim):
             self._place(get_torch_default_device())
 
     def freeze(self, n_layers: int) -> None:
-        """Keep this many layers from below, and the embeddings, from training, and no others; see `layers.freeze_layers`."""
-        if n_layers != self.n_frozen_layers:
+        """Keep this many layers from below, and the embeddings, from training, and no others but those of `n_frozen_layers`; see `layers.freeze_layers`."""
+        n_layers = max(n_layers, self.n_frozen_layers)
+        if n_layers != self._n_frozen:
             freeze_layers(self.network, n_layers)
-            self.n_frozen_layers = n_layers
+            self._n_frozen = n_layers
 
     def _place(self, device: Any) -> None:
         self.network.to(device)

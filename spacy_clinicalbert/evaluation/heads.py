@@ -36,9 +36,11 @@ def find_heads(nlp: Language, task: str) -> List[Head]:
     heads = []
     for name, pipe in nlp.pipeline:
         if ASSIGNS[task] in nlp.get_pipe_meta(name).assigns:
+            settings = getattr(pipe, "cfg", {})
+            # spaCy's say it by their class alone.
             single = isinstance(pipe, TextCategorizer) and not isinstance(pipe, MultiLabel_TextCategorizer)
-            threshold = getattr(pipe, "cfg", {}).get("threshold", 0.5)
-            heads.append(Head(name, set(getattr(pipe, "labels", ())), single, threshold))
+            exclusive = settings.get("exclusive_classes", single)
+            heads.append(Head(name, set(getattr(pipe, "labels", ())), exclusive, settings.get("threshold", 0.5)))
     return heads
 
 

@@ -44,7 +44,10 @@ def calibrate_pipeline(
         raise ValueError(f"{', '.join(overrides)} are settings of a training config, and '{source}' is none.")
     else:
         references = list(read_corpus(source, nlp, Report()))
-    predicted = nlp.pipe([nlp.make_doc(doc.text) for doc in references])
+    # Calibrating reads the vectors, which a cleaner takes off.
+    cleaners = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "doc_cleaner"]
+    with nlp.select_pipes(disable=cleaners):
+        predicted = list(nlp.pipe([nlp.make_doc(doc.text) for doc in references]))
     examples = [Example(doc, reference) for doc, reference in zip(predicted, references)]
     found = {
         (name, what): calibration

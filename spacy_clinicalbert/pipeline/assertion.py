@@ -14,7 +14,7 @@ from thinc.types import Floats2d, Ragged
 
 from ..corpora.docs import GOLD, install_extensions
 from .assertion_axes import AXES, Axes, add_attributes
-from .assertion_gold import MISSING, GoldSpan, gold_spans, targets
+from .assertion_gold import MISSING, GoldSpan, gold_spans, known_axes, targets
 from .assertion_model import as_ragged
 from .assertion_scorer import assertion_score
 from .calibration import Calibration, calibrate, softmax, threshold_for_precision
@@ -191,6 +191,7 @@ class ClinicalAssertion(Head):
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
         RETURNS (Dict[str, Any]): As `assertion_scorer.assertion_score` gives it.
+        RAISES (ValueError): The vectors are gone.
         """
         if self.scorer is None:
             return {}
@@ -198,7 +199,13 @@ class ClinicalAssertion(Head):
         gold = [self._gold(example) for example in examples]
         given = [self._assertions(logits) for logits in self._gold_logits(examples, gold)]
         return self.scorer(
-            examples, gold=gold, given=given, assertions_key=self.assertions_key, axes=self.label_data, **kwargs
+            examples,
+            gold=gold,
+            given=given,
+            known=known_axes(examples, gold, self.gold_key, self.label_data, self.name),
+            assertions_key=self.assertions_key,
+            axes=self.label_data,
+            **kwargs,
         )
 
     def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
@@ -247,6 +254,7 @@ class ClinicalAssertion(Head):
     def _gold_logits(self, examples: List[Example], gold: List[List[GoldSpan]]) -> Iterator[numpy.ndarray]:
         for batch in minibatch(zip(examples, gold), BATCH_SIZE):
             docs = [example.predicted for example, _ in batch]
+            self.require_vectors(doc for doc, (_, spans) in zip(docs, batch) if spans)
             yield from self._logits(docs, [[(span.start, span.end) for span in each] for _, each in batch])
 
     def _assertions(self, logits: numpy.ndarray) -> List[Assertions]:

@@ -1,6 +1,6 @@
 """How `clinical_assertion` is scored."""
 
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
 
 from spacy.scorer import PRFScore
 from spacy.training import Example
@@ -18,6 +18,7 @@ def assertion_score(
     *,
     gold: List[List[Any]],
     given: List[List[Dict[str, List[Any]]]],
+    known: List[Set[str]],
     assertions_key: str,
     axes: Mapping[str, List[str]],
     **kwargs: Any,
@@ -26,11 +27,12 @@ def assertion_score(
     that the pipeline found. There a gold span that was not found counts as missed, and a span that is no gold one as wrong, unless
     the reference has no entity annotation, which leaves open what else is one. Found and gold span match if offsets and
     label are the same (without entity annotation: the offsets, for marked phrases have no labels of entities). Axes of which the
-    annotation of a span says nothing do not count.
+    annotation of a span says nothing do not count, nor do axes on which a note is not annotated.
 
     examples (Iterable[Example]): With what the pipeline found in the predicted Docs.
     gold (List[List[GoldSpan]]): The gold spans of each example, in the predicted Doc's tokens.
     given (List[List[Dict[str, List]]]): What these were classified as: axis → [label, probability].
+    known (List[Set[str]]): The axes on which each example is annotated.
     assertions_key (str): The group of the predicted Docs with the results.
     axes (Mapping[str, List[str]]): Those that the component knows.
     RETURNS (Dict[str, Any]): "assertion_acc", the share of gold labels that were given; "assertion_macro_f", the mean F of labels that occur;
@@ -38,15 +40,15 @@ def assertion_score(
     """
     own: Table = {axis: {} for axis in axes}
     end_to_end: Table = {axis: {} for axis in axes}
-    for example, spans, assertions in zip(examples, gold, given):
+    for example, spans, assertions, own_axes in zip(examples, gold, given, known):
         for span, each in zip(spans, assertions):
             for axis, (label, _) in each.items():
                 _count(own[axis], span.known.get(axis), label)
-        _count_found(end_to_end, example, spans, assertions_key)
+        _count_found(end_to_end, example, spans, own_axes, assertions_key)
     right = sum(score.tp for labels in own.values() for score in labels.values())
-    known = sum(score.tp + score.fn for labels in own.values() for score in labels.values())
+    n_known = sum(score.tp + score.fn for labels in own.values() for score in labels.values())
     return {
-        "assertion_acc": right / known if known else None,
+        "assertion_acc": right / n_known if n_known else None,
         "assertion_macro_f": _macro_f(own),
         "assertion_per_axis": _to_dict(own),
         "assertion_e2e_macro_f": _macro_f(end_to_end),
@@ -54,7 +56,7 @@ def assertion_score(
     }
 
 
-def _count_found(table: Table, example: Example, gold: List[Any], assertions_key: str) -> None:
+def _count_found(table: Table, example: Example, gold: List[Any], known: Set[str], assertions_key: str) -> None:
     exhaustive = example.reference.has_annotation("ENT_IOB")
     group = example.predicted.spans.get(assertions_key, ())
     assertions = group.attrs.get("assertion", []) if len(group) else []
@@ -69,7 +71,8 @@ def _count_found(table: Table, example: Example, gold: List[Any], assertions_key
                 _count(labels, span.known[axis], each[axis][0] if axis in each else None)
     for key in found.keys() - matched if exhaustive else ():
         for axis, (label, _) in found[key].items():
-            table[axis].setdefault(label, PRFScore()).fp += 1
+            if axis in known:
+                table[axis].setdefault(label, PRFScore()).fp += 1
 
 
 def _count(labels: Dict[str, PRFScore], truth: Optional[str], answer: Optional[str]) -> None:

@@ -1,14 +1,16 @@
 """What a reference says of entities, and the tags that follow from it."""
 
 from collections import Counter
-from typing import Collection, List, NamedTuple, Optional, Sequence
+from contextlib import suppress
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy
 from numpy import ndarray
 from spacy.tokens import Doc, Span
-from spacy.training import Example
+from spacy.training import Alignment, Example
 
 from ..corpora.docs import span_attributes
+from ..corpora.missing import known_labels
 from .crf import BEGIN, IN, LAST, OUTSIDE, UNIT, UNKNOWN
 
 PARTS = "entities of several parts"
@@ -60,9 +62,26 @@ def read_gold(doc: Doc, key: str) -> Optional[Gold]:
     return Gold(spans, scattered, missing)
 
 
-def annotated_labels(doc: Doc, component: str) -> Optional[Collection[str]]:
-    """The labels that a reference is annotated for; None: all."""
-    return (doc._.annotated or {}).get(component)
+def align(example: Example, where: str) -> Alignment:
+    """The alignment of an example's tokens.
+
+    where (str): The note, for the error.
+    RAISES (ValueError): The texts differ in more than white space and case. spaCy's own error shows their first words.
+    """
+    alignment = None
+    with suppress(ValueError):
+        alignment = example.alignment
+    if alignment is None:
+        raise ValueError(
+            f"{where} has annotation of another text than the predicted one. Make each predicted Doc of its reference's text: "
+            "Example(nlp.make_doc(reference.text), reference)."
+        )
+    return alignment
+
+
+def name_note(reference: Doc, position: int) -> str:
+    """How an error names a note: by its id, or its place in the batch."""
+    return f"Document {position} of the batch" if reference._.note_id is None else f"Note {reference._.note_id}"
 
 
 def make_targets(
@@ -78,25 +97,28 @@ def make_targets(
     joint (bool): One chain for all labels.
     lost (Counter): Takes reason → how many entities are not in the tags for it.
     RETURNS (Targets): Arrays.
+    RAISES (ValueError): The Docs of an example have other texts.
     """
     tags, active = [], []
-    for example in examples:
+    for position, example in enumerate(examples):
         shape = len(example.predicted), len(labels)
         gold = read_gold(example.reference, key)
-        stated = () if gold is None else annotated_labels(example.reference, component)
-        known = numpy.array([stated is None or label in stated for label in labels], dtype=bool)
+        own = set() if gold is None else known_labels(example.reference, component, labels)
+        known = numpy.array([label in own for label in labels], dtype=bool)
         active.append(numpy.broadcast_to(known, shape))
         tags.append(numpy.full(shape, OUTSIDE, dtype="int8"))
         if gold is not None and known.any():
             places = {label: i for i, label in enumerate(labels) if known[i]}
-            _fill(tags[-1], example, gold, places, joint, lost)
+            to_predicted = align(example, name_note(example.reference, position)).y2x
+            _fill(tags[-1], example, gold, to_predicted, places, joint, lost)
     if not tags:
         return Targets(numpy.zeros((0, len(labels)), dtype="int8"), numpy.zeros((0, len(labels)), dtype=bool))
     return Targets(numpy.concatenate(tags), numpy.concatenate(active))
 
 
-def _fill(tags: ndarray, example: Example, gold: Gold, places: dict, joint: bool, lost: Counter) -> None:
-    to_predicted = example.alignment.y2x
+def _fill(
+    tags: ndarray, example: Example, gold: Gold, to_predicted: Any, places: dict, joint: bool, lost: Counter
+) -> None:
     for i in numpy.flatnonzero(gold.missing):
         tags[to_predicted[int(i)]] = UNKNOWN
     forget = []

@@ -8,6 +8,7 @@ from spacy.training import Example, validate_examples
 from spacy.util import minibatch
 from thinc.api import Optimizer, set_dropout_rate
 
+from ..encoder.listener import lacks_vectors
 from ..retry import or_apart
 
 
@@ -59,6 +60,14 @@ class Head(TrainablePipe):
         if sgd is not None:
             self.finish_update(sgd)
         return losses
+
+    def require_vectors(self, docs: Iterable[Doc]) -> None:
+        """Raise ValueError if Docs that went through the pipeline have not the vectors that the model reads."""
+        if lacks_vectors(self.model, docs):
+            raise ValueError(
+                f"To score or to calibrate, '{self.name}' reads the encoder's vectors behind the pipeline's end, and they are not there. If it has a "
+                'doc_cleaner, take that out, or off for this: nlp.disable_pipe("doc_cleaner"). Else run the whole pipeline first.'
+            )
 
     def read_targets(self, examples: List[Example]) -> Any:
         """RETURNS (Any): What the examples' references teach; None where none of them is annotated."""

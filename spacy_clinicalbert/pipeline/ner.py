@@ -17,9 +17,10 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 from ..corpora.docs import install_extensions
+from ..corpora.missing import known_labels
 from .calibration import Calibration
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping
-from .gold import Targets, annotated_labels, make_targets, read_gold
+from .gold import Targets, make_targets, read_gold
 from .head import Head
 from .modes import MODES, Mode
 from .ner_calibration import calibrate_ner, join
@@ -155,10 +156,11 @@ class ClinicalNer(Head):
         for example in get_examples():
             gold = read_gold(example.reference, self.cfg["gold_key"])
             if labels is None and gold is not None:
-                stated = annotated_labels(example.reference, self.name)
-                for span in [*gold.spans, *gold.scattered]:
-                    if stated is None or span.label_ in stated:
-                        self.add_label(span.label_)
+                found = [span.label_ for span in [*gold.spans, *gold.scattered]]
+                known = known_labels(example.reference, self.name, found)
+                for label in found:
+                    if label in known:
+                        self.add_label(label)
             if len(sample) < 10:
                 sample.append(example)
         self._require_labels()
@@ -250,7 +252,9 @@ class ClinicalNer(Head):
         """
         scores, lengths, targets = [], [], []
         for batch in minibatch(examples, BATCH_SIZE):
-            own, n_words, words = self._scores([example.predicted for example in batch])
+            docs = [example.predicted for example in batch]
+            self.require_vectors(docs)
+            own, n_words, words = self._scores(docs)
             scores.append(own)
             lengths += n_words.tolist()
             targets.append(Targets(*(each[words] for each in self._targets(batch))))

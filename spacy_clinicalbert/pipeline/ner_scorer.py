@@ -1,15 +1,16 @@
 """The scores of `clinical_ner`: per label, exact and overlapping, without what is not annotated."""
 
 from collections import Counter, defaultdict
-from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Set, Tuple
+from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Sequence, Set, Tuple
 
 import numpy
 from spacy.tokens import Span
 from spacy.training import Example
 
+from ..corpora.missing import known_labels
 from ..evaluation import counts
 from ..evaluation.gold import Answer, Note
-from .gold import Gold, annotated_labels, read_gold
+from .gold import Gold, read_gold
 
 Scores = Dict[str, Any]
 
@@ -19,13 +20,22 @@ def make_ner_scorer() -> Callable[..., Scores]:
     return score_ner
 
 
-def score_ner(examples: Iterable[Example], *, name: str, spans_key: str, gold_key: str, **settings: Any) -> Scores:
+def score_ner(
+    examples: Iterable[Example],
+    *,
+    name: str,
+    labels: Sequence[str],
+    spans_key: str,
+    gold_key: str,
+    **settings: Any,
+) -> Scores:
     """Compare `doc.ents` with the reference's, and the span group with everything that the reference has, overlapping
     entities too. A prediction of a label that the reference is not annotated for, or at a token that is missing there, is
-    neither right nor wrong. Entities of several parts are left out.
+    neither right nor wrong. Nor are labels that the component does not have: `doc.ents` holds those of other components too. Entities of several parts are left out.
 
     examples (Iterable[Example]): References that are not annotated are left out.
     name (str): The component's in `doc._.annotated`.
+    labels (Sequence[str]): The component's.
     spans_key (str): The span group of the predictions.
     gold_key (str): The span group of the references, see `pipeline.gold.read_gold`.
     RETURNS (Dict[str, Any]): `ents_p`, `ents_r`, `ents_f` and `ents_per_type`, as spaCy's `ner` has them, and
@@ -36,17 +46,20 @@ def score_ner(examples: Iterable[Example], *, name: str, spans_key: str, gold_ke
     of_group: DefaultDict[str, numpy.ndarray] = defaultdict(lambda: numpy.zeros(counts.N_COUNTS))
     for example in examples:
         reference, predicted = example.reference, example.predicted
+        known = known_labels(reference, name, labels)
         if reference.has_annotation("ENT_IOB"):
             missing = reference.to_array(["ENT_IOB"]).ravel() == 0
-            _add(of_ents, example, Gold(list(reference.ents), [], missing), predicted.ents, name)
+            _add(of_ents, example, Gold(list(reference.ents), [], missing), predicted.ents, known)
         gold = read_gold(reference, gold_key)
         if gold is not None:
-            _add(of_group, example, gold, predicted.spans.get(spans_key, ()), name)
+            _add(of_group, example, gold, predicted.spans.get(spans_key, ()), known)
     return {**_scores(of_ents, "ents"), **_scores(of_group, f"spans_{spans_key}")}
 
 
-def _add(totals: Dict[str, numpy.ndarray], example: Example, gold: Gold, found: Iterable[Span], name: str) -> None:
-    """Add the counts of one document."""
+def _add(
+    totals: Dict[str, numpy.ndarray], example: Example, gold: Gold, found: Iterable[Span], known: Set[str]
+) -> None:
+    """Add the counts of one document, of the labels that its reference is annotated for."""
     reference = example.reference
     missing = gold.missing.copy()
     for span in gold.scattered:
@@ -55,8 +68,7 @@ def _add(totals: Dict[str, numpy.ndarray], example: Example, gold: Gold, found: 
         missing[span.start : span.end] = False
     gaps = [(reference[int(i)].idx, reference[int(i)].idx + len(reference[int(i)])) for i in numpy.flatnonzero(missing)]
     theirs, ours = _answers(gold.spans), _answers(found)
-    stated = annotated_labels(reference, name)
-    labels = {label for *_, label in theirs | ours if stated is None or label in stated}
+    labels = known.intersection(label for *_, label in theirs | ours)
     note = Note(reference.text, {answer for answer in theirs if answer[2] in labels}, labels, gaps)
     order: List[str] = sorted(labels)
     for label, row in zip(order, counts.count_note(note, ours, order, defaultdict(Counter))):

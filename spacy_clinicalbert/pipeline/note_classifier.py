@@ -12,9 +12,9 @@ from spacy.vocab import Vocab
 from thinc.api import Model
 
 from ..corpora.docs import install_extensions
+from ..corpora.missing import known_labels
 from .aggregators import Windows
 from .calibration import Calibration, calibrate, softmax
-from .gold import annotated_labels
 from .head import Head
 from .note_classifier_model import WindowScores
 from .note_scorer import score_notes
@@ -120,9 +120,10 @@ class ClinicalNoteClassifier(Head):
             self.add_label(label)
         sample: List[Doc] = []
         for example in get_examples():
-            stated = annotated_labels(example.reference, self.name)
-            for label in example.reference.cats if labels is None else ():
-                if stated is None or label in stated:
+            found = example.reference.cats if labels is None else {}
+            known = known_labels(example.reference, self.name, found)
+            for label in found:
+                if label in known:
                     self.add_label(label)
             if len(sample) < 10:
                 sample.append(example.predicted)
@@ -213,8 +214,10 @@ class ClinicalNoteClassifier(Head):
         """
         examples = list(examples)
         truths, known = self._targets(examples)
+        docs = [example.predicted for example in examples]
+        self.require_vectors(docs)
         self.cfg["temperatures"] = {}
-        notes = numpy.array([each.note for each in self.predict([example.predicted for example in examples])])
+        notes = numpy.array([each.note for each in self.predict(docs)])
         found: Dict[str, Calibration] = {}
         if self.cfg["exclusive_classes"]:
             rows = numpy.flatnonzero(known.any(axis=1) & notes.any(axis=1))
@@ -273,9 +276,10 @@ class ClinicalNoteClassifier(Head):
         truths = numpy.zeros((len(examples), len(self.labels)), dtype="f")
         known = numpy.zeros(truths.shape, dtype=bool)
         for i, example in enumerate(examples):
-            cats, stated = example.reference.cats, annotated_labels(example.reference, self.name)
+            cats = example.reference.cats
+            own = known_labels(example.reference, self.name, cats)
             for j, label in enumerate(self.labels):
-                if label in cats and (stated is None or label in stated):
+                if label in own:
                     truths[i, j], known[i, j] = cats[label], True
             if self.cfg["exclusive_classes"]:
                 known[i] = truths[i].any()

@@ -22,7 +22,11 @@ def SpanContext(n_heads: int, window: int) -> Model[Tuple[Ragged, Ragged], Float
     window (int): Tokens on each side; the document's end ends it.
     RETURNS (Model[Tuple[Ragged, Ragged], Floats2d]): Takes the token vectors of documents (n_tokens, nI), and their spans as pairs of start and
         end within the document (n_spans, 2); gives (n_spans, nI * (1 + n_heads)).
+    RAISES (ValueError): There are no heads, or the window has no tokens.
     """
+    for name, value in (("n_heads", n_heads), ("window", window)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; set it to at least 1.")
     return Model(
         "span_context",
         forward,

@@ -10,6 +10,7 @@ from spacy.errors import Errors
 from spacy.language import Language
 from spacy.training import Example
 
+from ..corpora.docs import install_extensions
 from .checkpoint import Checkpoint, Progress, RunError, as_random_state
 
 Batch = List[Example]
@@ -115,13 +116,20 @@ class DataOrder:
 
 
 def digest_of(example: Example, value: int = 0) -> int:
-    """A number for the text, entities and categories of an example, and all before it.
+    """A number for the text and annotation of an example, and all before it: entities, categories, span groups with their attributes, questions, reference summary, and
+    what is annotated at all.
 
     value (int): That of the examples before.
     RETURNS (int): 32 bits.
     """
     reference = example.reference
     entities = reference.to_array([ENT_IOB, ENT_TYPE]).tobytes()
-    for part in (reference.text.encode(), entities, repr(sorted(reference.cats.items())).encode()):
-        value = crc32(part, value)
-    return value
+    groups = [
+        (name, [(span.start, span.end, span.label_) for span in group], dict(group.attrs))
+        for name, group in sorted(reference.spans.items())
+    ]
+    install_extensions()  # a corpus of spaCy's own knows nothing of them
+    stated = [reference._.get(name) for name in ("annotated", "questions", "reference_summary")]
+    for part in (sorted(reference.cats.items()), groups, stated):
+        value = crc32(repr(part).encode(), value)
+    return crc32(entities, crc32(reference.text.encode(), value))

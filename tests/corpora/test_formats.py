@@ -122,10 +122,30 @@ def test_parquet_reads_attributes_as_annotate_writes_them(tmp_path):
     assert span_attributes(doc) == [{"negation": "negated"}]
 
 
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+@pytest.mark.parametrize("note_id, phrase", [("1", "aspirin"), ("n2", "fever"), (None, "cough"), ("None", None)])
+def test_annotate_finds_a_note_by_its_id_as_it_is_typed(tmp_path, note_id, phrase):
+    nlp = spacy.blank("en")
+    words = ("aspirin", "fever", "cough")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": word} for word in words])
+    nlp.to_disk(tmp_path / "pipeline")
+    rows = {"text": "cough"}, {"id": 1, "text": "aspirin"}, {"id": "n2", "text": "fever"}
+    notes = write_lines(tmp_path / "notes.jsonl", *rows)
+    option = [] if note_id is None else ["--note-id", note_id]
+    done = CliRunner().invoke(load_script("annotate").app, [str(tmp_path / "pipeline"), str(notes), *option])
+    assert (done.exit_code == 0) == (phrase is not None)
+    if phrase:
+        assert [each[3] for each in json.loads(done.output)["entities"]] == [phrase]
+
+
 def test_convert_passes_settings_on_and_refuses_unknown_ones(tmp_path):
-    spec = importlib.util.spec_from_file_location("convert", ROOT / "scripts" / "convert.py")
-    convert = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(convert)
+    convert = load_script("convert")
     source = write_lines(tmp_path / "a.jsonl", {"text": TEXT, "label": ["A"]})
     call = ["doccano", str(source), str(tmp_path / "a.spacy")]
     done = CliRunner().invoke(convert.app, [*call, "--setting", "categories=true"])

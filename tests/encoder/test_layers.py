@@ -88,6 +88,18 @@ def test_unfreeze_gradually_opens_layers_from_the_top(toy):
     ]
 
 
+def test_unfreeze_gradually_leaves_frozen_what_is_set_so(toy):
+    nlp = make_nlp(toy, n_frozen_layers=1)
+    network = nlp.get_pipe("encoder").model.shims[0].network
+    before_update = registry.callbacks.get("spacy-clinicalbert.unfreeze_gradually.v1")(1, "encoder")
+    trains = []
+    for step in range(4):
+        before_update(nlp, {"step": step, "epoch": 0})
+        trains.append([layer.output.dense.weight.requires_grad for layer in network.encoder.layer])
+    assert trains == [[False, False], [False, True], [False, True], [False, True]]
+    assert not network.embeddings.word_embeddings.weight.requires_grad
+
+
 def test_unfreeze_gradually_refuses_no_steps():
     with pytest.raises(ValueError, match="steps_per_layer"):
         registry.callbacks.get("spacy-clinicalbert.unfreeze_gradually.v1")(0)

@@ -1,3 +1,4 @@
+import time
 from collections import Counter, defaultdict
 
 import numpy
@@ -33,6 +34,34 @@ def test_count_note_tells_right_from_overlapping():
     counts = count_note(note, found, ["A", "B"], left_out)
     assert counts.tolist() == [[1, 4, 2, 2, 2], [0, 1, 1, 1, 1]]
     assert left_out == {UNANNOTATED: {"A": 1, "D": 1}, UNDECLARED: {"C": 1}}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_count_note_counts_overlaps_as_they_are_defined(seed):
+    rng = numpy.random.default_rng(seed)
+
+    def draw(n):
+        return {(int(start), int(start + rng.integers(0, 12)), "A") for start in rng.integers(0, 80, n)}
+
+    def overlap(answers, places):
+        return {one for one in answers if any(one[0] < place[1] and place[0] < one[1] for place in places)}
+
+    theirs, found, gaps = draw(rng.integers(0, 15)), draw(rng.integers(0, 15)), draw(rng.integers(0, 3))
+    ours = found - overlap(found, gaps)
+    expected = len(ours & theirs), len(ours), len(theirs), len(overlap(ours, theirs)), len(overlap(theirs, ours))
+    left_out = defaultdict(Counter)
+    note = Note("x" * 99, theirs, {"A"}, [gap[:2] for gap in gaps])
+    assert count_note(note, found, ["A"], left_out).tolist() == [list(expected)]
+    assert left_out[UNANNOTATED]["A"] == len(found) - len(ours)
+
+
+def test_count_note_takes_long_notes():
+    """Compared two by two, these would take a minute."""
+    places = [(i * 10, i * 10 + 5) for i in range(10_000)]
+    note = Note("", {(*place, "A") for place in places}, {"A"}, [(start + 5, start + 7) for start, _ in places])
+    began = time.process_time()
+    counts = count_note(note, [(start + 1, end, "A") for start, end in places], ["A"], defaultdict(Counter))
+    assert counts.tolist() == [[0, 10_000, 10_000, 10_000, 10_000]] and time.process_time() - began < 5
 
 
 def test_scores_are_scikit_learns():

@@ -48,6 +48,15 @@ def test_command_writes_a_pipeline_with_temperatures_and_a_plot(saved, tmp_path)
     assert plot.read_bytes() == first
 
 
+def test_command_leaves_the_vectors_on_and_the_cleaner_in_the_pipeline(saved, tmp_path):
+    nlp = spacy.load(saved / "pipeline")
+    nlp.add_pipe("doc_cleaner")
+    nlp.to_disk(tmp_path / "cleaning")
+    result = run(tmp_path / "cleaning", saved / "notes.spacy", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert spacy.load(tmp_path / "out").pipe_names == nlp.pipe_names
+
+
 @pytest.mark.parametrize(
     "pipeline, notes, options, message",
     [

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.corpora.docs import Report
 from spacy_clinicalbert.corpora.formats import read_corpus
+from spacy_clinicalbert.evaluation.heads import find_answers, find_heads
 from spacy_clinicalbert.evaluation.transfer import check_installed, transfer
 from tests.evaluation.conftest import ASPIRIN, PNEUMONIA, entities, write_notes, write_rules
 
@@ -219,6 +220,18 @@ def test_exclusive_categories_take_the_most_probable(tmp_path):
         cell = run({"p": str(tmp_path / "pipeline")}, {"c": gold}, task="cats", **settings)[1]["p", "c"]
         assert cell["labels"] == labels and (cell["gold"], cell["found"]) == (3, 3)
         assert cell["macro_f1"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("exclusive, given", [(True, {"fever"}), (False, set())])
+def test_classes_are_exclusive_where_the_component_is_set_so(exclusive, given):
+    nlp = spacy.blank("en")
+    pipe = nlp.add_pipe("clinical_note_classifier", config={"exclusive_classes": exclusive})
+    cats = {"fever": 0.4, "cough": 0.3, "rash": 0.3}
+    for label in cats:
+        pipe.add_label(label)
+    doc = nlp.make_doc("fever")
+    doc.cats = cats
+    assert {label for *_, label in find_answers(doc, find_heads(nlp, "cats"), "cats")} == given
 
 
 @pytest.mark.parametrize(

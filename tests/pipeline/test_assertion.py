@@ -248,6 +248,68 @@ def test_assertion_scores_gold_spans_and_end_to_end(trained):
     assert cough != cough_of
 
 
+@pytest.mark.parametrize(
+    "rows, annotated, spurious",
+    [
+        (slice(3, 5), None, {"certainty", "time"}),
+        (slice(2, 3), None, {"certainty"}),  # no gold span says anything of time
+        (slice(2, 4), None, {"certainty"}),  # nor in this note
+        (slice(3, 5), ("certainty",), {"certainty"}),
+        (slice(3, 5), (), set()),
+    ],
+)
+def test_assertion_end_to_end_passes_over_axes_that_are_not_annotated(trained, rows, annotated, spurious):
+    """The first note has a span that is no gold one. On which axes is it wrong?"""
+    examples = []
+    for text, spans in ASSERTED[rows]:
+        reference, predicted = make_reference(trained, text, spans), trained.make_doc(text)
+        extra = [] if examples else [spacy.tokens.Span(predicted, len(predicted) - 1, len(predicted), label="PROBLEM")]
+        predicted.set_ents([predicted.char_span(*span[:2], label="PROBLEM") for span in spans] + extra)
+        examples.append(Example(predicted, reference))
+    if annotated is not None:
+        examples[0].reference._.annotated = {"clinical_assertion": annotated}
+    scores = trained.evaluate(examples)["assertion_e2e_per_axis"]
+    assert {axis for axis, labels in scores.items() if any(each["p"] < 1 for each in labels.values())} == spurious
+
+
+def test_assertion_end_to_end_passes_over_notes_without_gold_spans(trained):
+    reference = make_reference(trained, *ASSERTED[0])
+    del reference.spans["gold"]
+    example = Example(with_ents(trained)[0], reference)
+    assert trained.evaluate([*make_asserted(trained)[3:4], example])["assertion_e2e_per_axis"]["certainty"] == {
+        "absent": {"p": 0.0, "r": 0.0, "f": 0.0}  # missed, and nothing found beside it
+    }
+
+
+def test_assertion_without_vectors_says_what_took_them_off(trained):
+    trained.add_pipe("doc_cleaner")
+    try:
+        examples = make_asserted(trained)
+        with pytest.raises(ValueError, match="clinical_assertion.*doc_cleaner"):
+            trained.evaluate(examples)
+        with pytest.raises(ValueError, match="clinical_assertion.*doc_cleaner"):
+            trained.get_pipe("clinical_assertion").calibrate(examples)
+        silent = Example(trained.make_doc("No cough."), trained.make_doc("No cough."))
+        assert trained.evaluate([silent])["assertion_acc"] is None  # nothing to read them for
+        with trained.select_pipes(disable="doc_cleaner"):
+            assert trained.evaluate(examples)["assertion_acc"] == 1.0
+    finally:
+        trained.remove_pipe("doc_cleaner")
+
+
+def test_assertion_gold_of_another_text_is_an_error_without_text(trained):
+    example = Example(trained.make_doc("Secret cough."), make_reference(trained, *ASSERTED[0]))
+    with pytest.raises(ValueError, match="another text") as error:
+        trained.get_pipe("clinical_assertion").read_targets([example])
+    assert "cough" not in str(error.value).lower() and error.value.__context__ is None
+
+
+@pytest.mark.parametrize("setting", ["window", "n_heads"])
+def test_assertion_without_context_is_an_error(toy, setting):
+    with pytest.raises(ValueError, match=f"{setting} is 0; set it to at least 1"):
+        make_assertion_nlp(toy, model={setting: 0})
+
+
 def test_assertion_scores_nothing_as_none(trained):
     doc = trained.make_doc("No cough.")
     scores = trained.evaluate([Example(doc, trained.make_doc("No cough."))])

@@ -13,6 +13,7 @@ from spacy_clinicalbert.pipeline.gold import make_targets
 
 def targets(nlp, text, entities, key="gold", attributes=None, joint=False, words=None):
     """Tags by label, and what was lost."""
+    install_extensions()
     reference = nlp.make_doc(text)
     spans = [reference.char_span(start, end, label=label) for start, end, label in entities]
     attrs = {"attributes": attributes} if attributes else {}
@@ -64,3 +65,19 @@ def test_references_without_the_group_give_their_ents():
     example = Example(nlp.make_doc("a b c"), reference)
     tags, active = make_targets([example], ["A", "B"], "clinical_ner", "gold", False, Counter())
     assert tags.tolist() == [[0, 0], [0, 4], [0, 0]] and active.all()
+
+
+@pytest.mark.parametrize("note_id, where", [(None, "Document 1 of the batch"), ("n7", "Note n7")])
+def test_other_texts_are_an_error_without_text(note_id, where):
+    nlp = spacy.blank("en")
+    install_extensions()
+    examples = []
+    for predicted in ("a secret", "another secret"):
+        reference = nlp.make_doc("a secret")
+        reference.set_ents([reference.char_span(2, 8, label="A")])
+        reference._.note_id = note_id
+        examples.append(Example(nlp.make_doc(predicted), reference))
+    with pytest.raises(ValueError, match=where) as caught:
+        make_targets(examples, ["A"], "clinical_ner", "gold", False, Counter())
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__context__ is None

@@ -11,7 +11,7 @@ from tests.pipeline.ner import KEY, make_ner
 def test_scores_equal_spacys(toy):
     nlp = make_ner(toy)
     examples = make_examples(nlp)
-    found = [[(19, 29, "PROBLEM")], [(0, 7, "PROBLEM"), (18, 28, "PROBLEM")], [(16, 21, "NONE")], []]
+    found = [[(19, 29, "PROBLEM")], [(0, 7, "PROBLEM"), (18, 28, "PROBLEM")], [(16, 21, "DRUG")], []]
     for example, entities in zip(examples, found):
         spans = [example.predicted.char_span(start, end, label=label) for start, end, label in entities]
         example.predicted.set_ents(spans)
@@ -37,6 +37,20 @@ def test_scorer_passes_over_what_is_not_annotated(toy):
     reference._.annotated = {"clinical_ner": ()}
     assert ner.score([Example(predicted, reference)])[f"spans_{KEY}_f"] is None
     assert ner.score([])[f"spans_{KEY}_f"] is None
+
+
+def test_scorer_leaves_out_entities_of_other_components(toy):
+    nlp = make_ner(toy)
+    reference, predicted = (nlp.make_doc(NOTES[1][0]) for _ in range(2))
+    for doc in (reference, predicted):
+        doc.set_ents(
+            [doc.char_span(18, 28, label="PROBLEM"), doc.char_span(0, 7, label="Chemical")][: 1 + (doc is predicted)]
+        )
+    example = Example(predicted, reference)
+    right = {"p": 1, "r": 1, "f": 1}
+    assert nlp.get_pipe("clinical_ner").score([example])["ents_per_type"] == {"PROBLEM": right}
+    # The other way round: gold of another component is not missed.
+    assert nlp.get_pipe("clinical_ner").score([Example(reference, predicted)])["ents_per_type"] == {"PROBLEM": right}
 
 
 def test_scorer_leaves_out_entities_of_several_parts(toy):

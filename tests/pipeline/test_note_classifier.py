@@ -153,6 +153,19 @@ def test_scores_say_how_well_it_ranks_and_leave_out_what_is_missing(toy):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
+def test_scores_leave_out_categories_that_are_not_annotated(toy, exclusive):
+    nlp = make_textcat(toy, exclusive_classes=exclusive)
+    nlp.get_pipe("clinical_note_classifier").model.get_ref("output_layer").get_param("b")[:] = [20, -20]
+    silent = [(LONG, {"progress": 0.0, "radiology": 1.0}), (TEXT, {})]
+    examples = with_cats(nlp, (TEXT, {"progress": 1.0, "radiology": 0.0}), *silent)
+    examples[1].reference._.annotated = {"clinical_note_classifier": ()}
+    scores = nlp.evaluate(examples)
+    assert scores["cats_f_per_type"]["progress"] == {"p": 1.0, "r": 1.0, "f": 1.0} and scores["cats_micro_f"] == 1
+    examples[1].reference._.annotated = {"clinical_note_classifier": ("progress", "radiology")}
+    assert nlp.evaluate(examples)["cats_micro_f"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
 def test_calibration_is_kept_and_does_not_change_the_order(toy, exclusive, tmp_path):
     nlp = make_textcat(toy, exclusive_classes=exclusive)
     rows = [(TEXT * (i + 1), {"progress": float(i % 2), "radiology": float(1 - i % 2)}) for i in range(8)]
