@@ -122,7 +122,8 @@ def _texts(path: Path) -> Iterator[Record]:
 
 def _medquad(path: Path) -> Iterator[Record]:
     for number, row in json_lines(path):
-        yield {"id": number, "text": f"{row.get('question')}\n{row.get('answer')}"}
+        meta = {name: row.get(name) for name in ("focus", "question", "answer")}
+        yield {"id": number, "text": f"{row.get('question')}\n{row.get('answer')}", "meta": meta}
 
 
 def _medical_abstracts(path: Path) -> Iterator[Record]:
