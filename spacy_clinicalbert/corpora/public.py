@@ -38,7 +38,7 @@ def public_corpora(folder: FilePath) -> Dict[str, Parts]:
             "test": (conll_records, "BC5CDR-IOB/test.tsv"),
         },
         "maccrobat2020": {"all": (brat_records, "MACCROBAT2020")},
-        "mtsamples": {"all": (mtsamples_records, "mtsamples.jsonl")},
+        "mtsamples": {"all": (partial(mtsamples_records, summary=True), "mtsamples.jsonl")},
         "negex": {"all": (negex_records, "negex_context_testkit.jsonl")},
         "covid_qa": {"all": (squad_records, "covid_qa.json")},
         "xquad": {"all": (squad_records, "xquad.en.json")},

@@ -15,7 +15,7 @@ from spacy.training import Example
 from ..encoder.borders import Border, find_borders
 from .docs import GOLD, Reader, Record, make_reader
 from .files import FilePath
-from .squad import squad_records
+from .squad import ANSWER, squad_records
 
 OTHER, REMOVED = "other_article", "removed_section"
 UNANSWERABLE, LABEL = "unanswerable", "label"  # in a question: the rule; the answer of a yes/no question
@@ -101,6 +101,37 @@ def read_questions(
             yield example
 
     return examples
+
+
+def cut_into_passages(record: Record, max_words: int) -> Iterator[Record]:
+    """Cut a long text, where the texts of questions are to be short beside what else is trained on.
+
+    record (Record): As `squad.squad_records` gives it.
+    max_words (int): The most words of a passage. Passages begin and end where sentences do, and no answer is cut; what neither border fits is longer.
+    YIELDS (Record): The passages that have answers, with the id of the text, and the questions that these answer.
+    """
+    text, places = record["text"], _places(record)
+    spans = [place for rows in places.values() for place in rows]
+    borders = [0, *find_borders(text).starts.tolist(), len(text)]
+    cuts, n_words = [0], 0
+    for start, end in itertools.pairwise(borders):
+        n = len(text[start:end].split())
+        if n_words + n > max_words and start > cuts[-1] and not any(first < start < last for first, last in spans):
+            cuts.append(start)
+            n_words = 0
+        n_words += n
+    left = {"drops": record.get("drops", []), "unread": record.get("unread", {})}
+    for number, (start, end) in enumerate(itertools.pairwise([*cuts, len(text)])):
+        questions, found = [], []
+        for question in record["questions"]:
+            inside = [place for place in places.get(question["id"], ()) if start <= place[0] and place[1] <= end]
+            if inside:
+                name = f"{question['id']} {number}"
+                questions.append({**question, "id": name})
+                found += [[first - start, last - start, ANSWER, {"question": name}] for first, last in inside]
+        if questions:
+            yield {**record, "text": text[start:end], "questions": questions, "spans": {GOLD: found}, **left}
+            left = {"drops": [], "unread": {}}
 
 
 def to_ask(questions: Iterable[Dict[str, Any]]) -> Tuple[Dict[str, Any], ...]:
