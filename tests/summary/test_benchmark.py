@@ -7,7 +7,9 @@ pytest.importorskip("rouge_score")
 from typer.testing import CliRunner
 
 from benchmarks.summaries import app
+from spacy_clinicalbert.corpora.splits import stays_out
 from tests.corpora.files import write_csv
+from tests.summary.conftest import make_nlp
 
 NAMES = ["ID", "section_header", "section_text", "dialogue"]
 DIALOGUE = "Doctor: What brings you in today?\nPatient: I have chest pain and a cough.\nDoctor: Since when?\nPatient: Since Monday."
@@ -17,8 +19,9 @@ FILES = {"train": "MTS-Dialog-TrainingSet.csv", "dev": "MTS-Dialog-ValidationSet
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "mts_dialog").mkdir()
+    number = next(i for i in range(99) if not stays_out("mts_dialog", f"train-{i}"))
     for name in FILES.values():
-        write_csv(tmp_path / "mts_dialog" / name, NAMES, [9000, "CC", "Chest pain and a cough.", DIALOGUE])
+        write_csv(tmp_path / "mts_dialog" / name, NAMES, [number, "CC", "Chest pain and a cough.", DIALOGUE])
     return tmp_path
 
 
@@ -41,3 +44,13 @@ def test_dialogues_are_converted(folder):
     options = ["convert", str(folder), "train", str(path), "--corpus", "mts_dialog"]
     result = CliRunner().invoke(app, options, catch_exceptions=False)
     assert "1 notes read, 1 kept" in result.output and path.exists()
+
+
+def test_trained_pipelines_are_compared_in_their_mean_too(folder, toy):
+    nlp = make_nlp(toy)
+    for name in ("one", "two"):
+        nlp.to_disk(folder / name)
+    options = [each for name in ("one", "two") for each in ("--pipeline", str(folder / name))]
+    result = CliRunner().invoke(app, ["score", str(folder), "--corpus", "mts_dialog", *options], catch_exceptions=False)
+    rows = [line.split("|")[1:-1] for line in result.output.splitlines() if "− TextRank" in line]
+    assert len(rows) == 3 and "mean of 2" in rows[2][0] and rows[0][1:] == rows[1][1:] == rows[2][1:]

@@ -110,7 +110,8 @@ def test_missing_categories_have_no_gradient_and_known_ones_do(joint_nlp):
 
 
 def batches_of(nlp, *sections):
-    T = registry.resolve({"batcher": nlp.config.interpolate()["training"]["batcher"]})
+    batcher = {**nlp.config.interpolate()["training"]["batcher"], "size": 80}  # the first has notes of all corpora
+    T = registry.resolve({"batcher": batcher})
     (reader,) = resolve_dot_names(nlp.config.interpolate(), ["corpora.train"])
     if sections:
         for settings in (reader.corpora, reader.weights, reader.annotated):
