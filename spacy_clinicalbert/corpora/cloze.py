@@ -67,7 +67,8 @@ def cloze_record(record: Record, find: Finder, rng: random.Random) -> Optional[R
         if term not in chosen and number not in [each for each, _ in chosen.values()]:
             chosen[term] = number, place
     removed = sorted(number for number, _ in chosen.values())
-    questions, spans = [], []
+    questions: List[Record] = []
+    spans: List[list] = []
     for term, (number, place) in chosen.items():
         question = _question(text, sentences[number], place)
         left = [each for other, each in terms[term] if other not in removed]

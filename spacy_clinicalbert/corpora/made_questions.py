@@ -115,8 +115,8 @@ def _cloze(folder: Path, split: str, rng: random.Random) -> Iterator[Record]:
             texts = list(held_out_records(folder, corpus, split))
         rng.shuffle(texts)
         queues.append([{"id": f"{corpus} {text['id']}", "text": text["text"]} for text in texts])
-    for texts in itertools.zip_longest(*queues):
-        for text in texts:
+    for one_of_each in itertools.zip_longest(*queues):
+        for text in one_of_each:
             record = cloze_record(text, find, rng) if text is not None else None
             if record is not None:
                 yield record

@@ -30,9 +30,9 @@ def topic_records(records: Iterable[Record], rng: random.Random) -> Iterator[Rec
             topics.setdefault(row["focus"], {}).setdefault(" ".join(row["question"].split()), row["answer"])
     names = [name for name, rows in topics.items() if len(rows) > 1]
     for name in rng.sample(names, len(names)):
-        record = _join(name, topics[name], rng)
-        if record is not None:
-            yield record
+        joined = _join(name, topics[name], rng)
+        if joined is not None:
+            yield joined
 
 
 def _join(topic: str, rows: Dict[str, str], rng: random.Random) -> Optional[Record]:
