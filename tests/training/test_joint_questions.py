@@ -5,11 +5,16 @@ from io import StringIO
 
 import numpy
 import spacy
+from spacy.training.corpus import Corpus
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
 
 from spacy_clinicalbert import ask
+from spacy_clinicalbert.corpora.docs import split_of
+from spacy_clinicalbert.questions.asked import read_known
 from tests.conftest import encoder_weights
+from tests.corpora.test_questions import write_squad
+from tests.training.test_joint import load_script
 
 HEADS = ("clinical_qa", "clinical_summary")
 NOTE = "The patient denies chest pain. Aspirin given for fever."
@@ -49,3 +54,25 @@ def test_joint_pipeline_learns_questions_and_summaries_and_saves_its_encoder_onc
     assert doc._.summary and doc.spans["entities"] is not None and doc._.answers is None
     (answer,) = ask(doc, "given for", loaded)
     assert answer.span.text in NOTE
+
+
+def test_joint_conversion_has_questions_of_each_split_in_passages(tmp_path, monkeypatch):
+    names = {split: next(f"n{i}" for i in range(99) if split_of(f"n{i}") == split) for split in ("train", "dev")}
+    (tmp_path / "covid_qa").mkdir()
+    (tmp_path / "xquad").mkdir()
+    path = write_squad(tmp_path / "covid_qa" / "covid_qa.json")
+    articles = json.loads(path.read_text())
+    for article, name in zip(articles["data"], names.values()):
+        article["paragraphs"][0]["document_id"] = name
+    path.write_text(json.dumps(articles))
+    write_squad(tmp_path / "xquad" / "xquad.en.json")
+    script = load_script("convert_joint")
+    monkeypatch.setattr(script, "MAX_WORDS", 9)
+    found = {split: list(script.questions(tmp_path, split)) for split in ("train", "dev", "test")}
+    assert {record["id"] for record in found["train"]} == {names["train"], "a", "b"}
+    assert {record["id"] for record in found["dev"]} == {names["dev"]} and not found["test"]
+    assert max(len(record["text"].split()) for records in found.values() for record in records) <= 9
+    assert found["train"] == list(script.questions(tmp_path, "train"))
+    script.write(tmp_path / "q" / "train.spacy", found["train"], "questions", spacy.blank("en"))
+    (example, *_) = Corpus(tmp_path / "q" / "train.spacy")(spacy.blank("en"))
+    assert read_known(example, "clinical_qa")
