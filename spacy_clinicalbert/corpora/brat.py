@@ -61,7 +61,7 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
     triggers: Dict[str, str] = {}
     attributes: List[Tuple[str, str, Any]] = []
     related: List[re.Match] = []
-    for number, line in enumerate(whole_text(path).split("\n"), start=1):
+    for number, line in enumerate(whole_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         if found := _ENTITY.fullmatch(line):
             entities.append((found, at(path, number)))

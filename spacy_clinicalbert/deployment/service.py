@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, AsyncIterator, Dict, Optional, Union
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel
 from spacy.language import Language
@@ -86,6 +87,8 @@ def make_app(
         lifespan=lifespan,
     )
     app.state.gatherer = gatherer
+    # The guard refuses before a body is read; this is for /openapi.json to say that a token is wanted.
+    wants_token = [Depends(HTTPBearer(auto_error=False))] if token else []
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_middleware(
         Guard,
@@ -128,7 +131,8 @@ def make_app(
 
         responses = {200: {"description": "The answer", "content": {"application/json": {}}}, **REFUSALS}
         name = answer.path.removeprefix("/")
-        app.post(answer.path, name=name, description=answer.about, responses=responses)(handle)
+        about = {"name": name, "description": answer.about, "responses": responses}
+        app.post(answer.path, dependencies=wants_token, **about)(handle)
 
     for answer in answers:
         add(answer)
@@ -143,7 +147,7 @@ def make_app(
         """Whether notes are taken."""
         return JSONResponse({"status": "ready"}) if gatherer.ready else _problem(503, "No notes are taken.")
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_class=PlainTextResponse, dependencies=wants_token)
     async def metrics() -> Response:
         """Counts and times, as Prometheus reads them."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from .presets import EMBEDDED, PRESETS, Preset
+from .trust import check_layers, check_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,8 @@ def load_checkpoint(
         for key in ("attention_probs_dropout_prob", "attention_dropout"):
             if attention_dropout is not None and hasattr(config, key):
                 setattr(config, key, attention_dropout)
+        if Path(source).is_dir():
+            check_sizes(config, Path(source))
         with without_warnings():
             # Only safetensors, or pickles through torch's weights-only loader: a checkpoint must not run code.
             network, info = AutoModel.from_pretrained(
@@ -107,6 +110,7 @@ def load_checkpoint(
             f"'{(missing or [key for key, *_ in info['mismatched_keys']])[0]}'. Check that config.json and the "
             "weights belong together."
         )
+    check_layers(network, info, source)
     if len(tokenizer) > network.config.vocab_size:
         raise ValueError(
             f"'{source}' contradicts itself: its tokenizer has {len(tokenizer)} wordpieces, its network embeds "
@@ -225,6 +229,8 @@ def load_saved_checkpoint(folder: Path) -> Checkpoint:
     if not weights:
         raise ValueError(f"The saved encoder lacks '{folder / 'model.safetensors'}'. {again}")
     for path in weights:
+        if not path.is_file():
+            raise ValueError(f"'{path}' of the saved encoder is no file. {again}")
         try:
             with safe_open(path, framework="pt"):
                 pass

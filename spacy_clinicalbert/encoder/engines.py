@@ -6,13 +6,14 @@ import logging
 import os
 import warnings
 from collections import deque
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Deque, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
 
 import torch
 from transformers import AutoModel
 
+from .memory import in_halves
 from .openvino_core import INSTALL_OPENVINO, Compiled, core, has_openvino, import_openvino
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class TorchEngine:
     def encode(self, passes: Iterable[Inputs]) -> Iterator[torch.Tensor]:
         for inputs in passes:
             with torch.inference_mode(), autocast(inputs[0].device.type, self.precision):
-                hidden = last_hidden_state(self.network, *inputs)
+                hidden = in_halves(partial(last_hidden_state, self.network), *inputs)
             yield hidden
 
 
@@ -108,21 +109,36 @@ class OpenVinoEngine:
         if self._compiled is None or self._process != os.getpid():
             self._compiled, self._process = self._compile(), os.getpid()
         free: Deque[Any] = deque(self._compiled.requests)
-        running: Deque[Any] = deque()
+        running: Deque[Tuple[Any, Inputs]] = deque()
         try:
             for inputs in passes:
                 if not free:
-                    yield _result(running[0])
-                    free.append(running.popleft())
-                running.append(free.popleft())
-                running[-1].start_async(self._arrays(*inputs), share_inputs=True)
+                    yield self._result(*running[0])
+                    free.append(running.popleft()[0])
+                running.append((free.popleft(), inputs))
+                running[-1][0].start_async(self._arrays(*inputs), share_inputs=True)
             while running:
-                yield _result(running[0])
+                yield self._result(*running[0])
                 running.popleft()
         finally:  # who reads has broken off, or a pass has failed: none may still run when the next ones come
-            for request in running:
+            for request, _ in running:
                 with contextlib.suppress(RuntimeError):
                     request.wait()
+
+    def _result(self, request: Any, inputs: Inputs) -> torch.Tensor:
+        started = True
+
+        def run(*part: torch.Tensor) -> torch.Tensor:
+            nonlocal started
+            if started:  # the whole pass, which need not be copied
+                started = False
+                request.wait()
+                return torch.from_numpy(request.get_output_tensor(0).data)
+            # Not shared, they would be copied into the arrays of the pass before, which are these windows' own.
+            request.infer(self._arrays(*part), share_inputs=True)
+            return torch.from_numpy(request.get_output_tensor(0).data.copy())
+
+        return in_halves(run, *inputs)
 
     def _arrays(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> List[Any]:
         inputs = [ids, mask]
@@ -138,11 +154,6 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "float32" or not has_bfloat16() else "bf16",
         }
         return Compiled(self.model, options)
-
-
-def _result(request: Any) -> torch.Tensor:
-    request.wait()
-    return torch.from_numpy(request.get_output_tensor(0).data)
 
 
 def settle_in_fork() -> None:

@@ -8,6 +8,7 @@ from thinc.api import Model
 from torch.utils.checkpoint import checkpoint as rerun_for_backward
 
 from .engines import Inputs
+from .memory import in_halves
 from .shim import shim_of
 
 
@@ -33,7 +34,7 @@ def update_passes(
         for inputs, kept, places in passes:
             budget -= inputs[0].numel()
             run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
-            hidden = run(*inputs)
+            hidden = in_halves(run, *inputs)
             rows[places] = hidden.detach().view(-1, width)[kept]
             outputs.append((hidden, kept, places))
 

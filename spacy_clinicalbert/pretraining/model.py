@@ -2,6 +2,7 @@
 something to predict only."""
 
 import logging
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
@@ -10,6 +11,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraini
 
 from ..encoder.checkpoints import resolve_name, without_warnings
 from ..encoder.dropout import replace_dropout
+from ..encoder.trust import check_layers, check_sizes
 from .config import Encoder
 from .masking import IGNORED
 from .vocabulary import old_pieces
@@ -40,6 +42,8 @@ def load_network(
         source, _, options = resolve_name(encoder.name, encoder.revision, encoder.local_files_only)
         options["trust_remote_code"] = False
         config = AutoConfig.from_pretrained(source, **options)
+        if Path(source).is_dir():
+            check_sizes(config, Path(source))
     else:
         named = {"pad_token_id": new.pad_token_id, "vocab_size": len(new)}
         config = AutoConfig.for_model(**{**(encoder.config or {}), **named})
@@ -88,6 +92,7 @@ def _check(name: str, network: Any, info: Dict[str, Any]) -> None:
             f"it lacks, or has in another shape, {len(body) + len(info['mismatched_keys'])} weights. Check that config.json and "
             "the weights belong together"
         )
+    check_layers(network, info, name)
     if missing:
         logger.warning("'%s' has no head for masked wordpieces: a fresh one is trained, tied to the embeddings.", name)
 

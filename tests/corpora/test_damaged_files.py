@@ -132,6 +132,14 @@ def test_damaged_file_is_an_error_with_its_place_and_without_its_text(tmp_path, 
     assert SECRET not in shown and (error.__cause__ is None or error.__suppress_context__)
 
 
+def test_half_of_a_surrogate_pair_is_an_error_with_the_note(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 7, "text": "SECRET \\ud83d"}\n')
+    with pytest.raises(ValueError, match="Note 7 has half of a surrogate pair") as caught:
+        read("jsonl", path)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_strict_makes_every_drop_an_error(tmp_path):
     (tmp_path / "n.txt").write_text("left or right pain")
     (tmp_path / "n.ann").write_text("T1\tX 0 4;14 18\tleft pain\n")

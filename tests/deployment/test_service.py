@@ -168,6 +168,13 @@ def test_openapi_is_served_and_no_page_that_loads_scripts():
         assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 
 
+@pytest.mark.parametrize("token", [None, "secret"])
+def test_openapi_says_where_a_token_is_wanted(token):
+    paths = make_app(make_nlp(), token=token).openapi()["paths"]
+    wanted = {path for path, ways in paths.items() if any("security" in way for way in ways.values())}
+    assert wanted == ({"/annotate", "/metrics"} if token else set())
+
+
 def test_a_full_queue_and_a_late_answer_say_when_to_come_again():
     nlp, gate = gated()
     app = make_app(nlp, max_waiting=1, max_notes=1, gathering=0, timeout=0.3)
