@@ -1,20 +1,23 @@
 """Questions about the articles of COVID-QA, by the split of assets/splits.json: `clinical_qa` beside BM25 and Hugging Face's question answering.
 
-    python -m benchmarks.questions train corpora encoders/all-minilm-l6-v2 training/qa/0 --seed 0
-    python -m benchmarks.questions train-peer corpora encoders/all-minilm-l6-v2 training/qa-peer/0 --seed 0
-    python -m benchmarks.questions score corpora --pipeline training/qa/0/model-last --peer training/qa-peer/0
+    python -m benchmarks.questions train corpora mini training/qa/0 --seed 0 --xquad
+    python -m benchmarks.questions train-stage corpora mini training/qa-stage/0 --seed 0
+    python -m benchmarks.questions train corpora mini training/qa-staged/0 --seed 0 --xquad --stage training/qa-stage/0/model-last
+    python -m benchmarks.questions train-peer corpora assets/clinicalbert-mini training/qa-peer/0 --seed 0 --xquad
+    python -m benchmarks.questions score corpora --baseline training/qa/0/model-last --pipeline training/qa-staged/0/model-last --peer training/qa-peer/0
+    python -m benchmarks.questions score corpora --maccrobat --pipeline training/qa-staged/0/model-last
     python -m benchmarks.questions recall corpora
     python -m benchmarks.questions long corpora
 
 Both are trained from the same weights on the same questions (COVID-QA's training part, XQuAD with --xquad, and the questions without an answer that the reader makes of them), with so many
 windows of a question in a step, the same rates and as many steps; what the peer reads of an article without an answer is drawn at random, where `clinical_qa` takes half of it by BM25. Training texts
-that hold held-out text are left out. "BM25" answers with the best sentence of the article. The peer is used through `transformers.pipeline`. EM, F1 and hits are over questions that have an
+that hold held-out text are left out. The first stage (`train-stage`) learns from questions that are made of corpora that hold none (`corpora/made_questions.py`), and `--stage` goes on from there;
+with --baseline, --pipeline are compared in the mean over both, for several seeds. --maccrobat asks about the entities of MACCROBAT and their relations. "BM25" answers with the best sentence of the article. The peer is used through `transformers.pipeline`. EM, F1 and hits are over questions that have an
 answer, of the best answer or five whatever their scores, AUROC says how well the best answer's score tells them from questions without one. Intervals are 95 %, from a bootstrap over articles, differences
 on the same draws.
 """
 
 import itertools
-import math
 import resource
 import time
 from pathlib import Path
@@ -23,16 +26,14 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 import numpy
 import spacy
 import typer
-from spacy import registry
 from spacy.language import Language
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train as train_pipeline
-from spacy.util import load_config
 
-from benchmarks.questions_peer import Candidates, fit_peer, peer_system
-from spacy_clinicalbert.corpora.questions import read_questions
-from spacy_clinicalbert.corpora.splits import stays_out
+from benchmarks.questions_peer import Candidates, peer_system
+from benchmarks.questions_train import read_examples, train, train_peer, train_stage
+from spacy_clinicalbert.corpora.entity_questions import ABSENT
+from spacy_clinicalbert.corpora.made_questions import read_made_questions
+from spacy_clinicalbert.corpora.questions import OTHER, REMOVED
 from spacy_clinicalbert.encoder.borders import find_borders
 from spacy_clinicalbert.evaluation.intervals import resample, with_interval
 from spacy_clinicalbert.pipeline.ranking import rank
@@ -43,73 +44,19 @@ from spacy_clinicalbert.questions.scorer import exact_match, hit, word_f1
 from spacy_clinicalbert.tokenizer import blank_clinical
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+for command in (train, train_stage, train_peer):
+    app.command()(command)
 N_SAMPLES = 1000
-RULES = ("other_article", "removed_section")
+ALL = 10**6
+RULES = (OTHER, REMOVED, ABSENT)
 COLUMNS = ("EM", "F1", "hit@1", "hit@5")
 System = Callable[[str, List[str]], List[Candidates]]  # an article and questions
 
 
-def read_examples(folder: Path, part: str, xquad: bool, limit: Optional[int], seed: int, n_questions: int) -> Callable:
-    sources = [("covid_qa", "covid_qa.json", part)] + ([("xquad", "xquad.en.json", None)] if xquad else [])
-
-    def examples(nlp: Language) -> Iterator[Example]:
-        for corpus, file, split in sources:
-            read = read_questions(folder / corpus / file, split, n_questions=n_questions, seed=seed)(nlp)
-            kept = (each for each in read if part != "train" or not stays_out(corpus, each.reference._.note_id))
-            yield from itertools.islice(kept, limit)
-
-    return examples
-
-
-@registry.readers("benchmarks.questions.v1")
-def questions_reader(
-    folder: str, part: str, xquad: bool, limit: Optional[int], seed: int, n_questions: int
-) -> Callable[[Language], Iterator[Example]]:
-    return read_examples(Path(folder), part, xquad, limit, seed, n_questions)
-
-
-@app.command()
-def train(
-    corpora: Path,
-    encoder: str,
-    output: Path,
-    seed: int = 0,
-    epochs: int = 4,
-    rate: float = 1e-4,
-    xquad: bool = False,
-    limit: Optional[int] = typer.Option(None, help="Examples, to try it"),
-) -> None:
-    """Train `clinical_qa` by configs/qa.cfg."""
-    config = load_config("configs/qa.cfg", overrides={"paths.encoder": encoder, "system.seed": seed})
-    corpus = {"@readers": "benchmarks.questions.v1", "folder": str(corpora), "limit": limit, "seed": seed}
-    config["corpora"]["train"] = {**corpus, "part": "train", "xquad": xquad, "n_questions": 8}
-    config["corpora"]["dev"] = {**corpus, "part": "dev", "xquad": False, "n_questions": 0, "seed": 0}
-    n_steps = epochs * math.ceil(count(corpora, xquad, limit, seed) / config["training"]["batcher"]["size"])
-    config["training"].update(max_epochs=epochs, eval_frequency=n_steps)
-    learn_rate = config["training"]["optimizer"]["learn_rate"]
-    learn_rate.update(initial_rate=rate, total_steps=n_steps, warmup_steps=n_steps // 10)
-    output.mkdir(parents=True, exist_ok=True)
-    train_pipeline(init_nlp(config), output)
-
-
-def count(corpora: Path, xquad: bool, limit: Optional[int], seed: int) -> int:
-    return sum(1 for _ in read_examples(corpora, "train", xquad, limit, seed, 8)(blank_clinical()))
-
-
-@app.command()
-def train_peer(
-    corpora: Path,
-    encoder: str,
-    output: Path,
-    seed: int = 0,
-    epochs: int = 4,
-    rate: float = 1e-4,
-    xquad: bool = False,
-    limit: Optional[int] = typer.Option(None, help="Examples, to try it"),
-) -> None:
-    """Train Hugging Face's model for question answering."""
-    examples = list(read_examples(corpora, "train", xquad, limit, seed, 8)(blank_clinical()))
-    fit_peer(encoder, examples, output, seed, epochs, rate)
+def about_entities(folder: Path, part: str) -> Callable[[Language], Iterator[Example]]:
+    """Questions about MACCROBAT's entities and their relations, made by rule; some of them are put to another note too, where they have no answer."""
+    numbers = {"labels": ALL, "relations": ALL}
+    return read_made_questions(folder, part, numbers, removed_section=0.0, n_questions=0)
 
 
 def bm25_system(text: str, questions: List[str]) -> List[Candidates]:
@@ -188,6 +135,8 @@ def show(values: numpy.ndarray, articles: numpy.ndarray, sign: str = "") -> str:
 
 def auroc(measured: Measured, rule: str) -> str:
     answered, without = measured.scores.get(None, []), measured.scores.get(rule, [])
+    if not without:
+        return "–"
     truth = numpy.array([True] * len(answered) + [False] * len(without))
     return f"{rank(numpy.array([*answered, *without]), truth).auroc:.3f}"
 
@@ -197,37 +146,48 @@ def score(
     corpora: Path,
     part: str = typer.Option("dev", help="train, dev or test"),
     pipeline: List[str] = typer.Option([], help="With a trained clinical_qa; as often as there are some"),
+    baseline: List[str] = typer.Option(
+        [], help="The same, to compare the means over --pipeline with the means over these"
+    ),
     peer: List[str] = typer.Option([], help="As train-peer writes it"),
+    maccrobat: bool = typer.Option(False, help="Ask about MACCROBAT's entities and their relations instead"),
     limit: Optional[int] = typer.Option(None, help="Articles, to try it"),
 ) -> None:
     """Print the scores as Markdown."""
-    examples = list(read_examples(corpora, part, False, limit, 0, 0)(blank_clinical()))
+    read = about_entities(corpora, part) if maccrobat else read_examples(corpora, part, False, None, 0, 0)
+    examples = list(itertools.islice(read(blank_clinical()), limit))
     systems: Dict[str, System] = {"BM25, best sentence": bm25_system}
     systems.update({f"transformers, {path}": peer_system(path) for path in peer})
-    loaded = {f"clinical_qa, {path}": spacy.load(path) for path in pipeline}
+    loaded = {f"clinical_qa, {path}": spacy.load(path) for path in [*baseline, *pipeline]}
     systems.update({name: our_system(nlp) for name, nlp in loaded.items()})
+    rules = [
+        rule for rule in RULES if any(one.made == rule for each in examples for one in read_known(each, "clinical_qa"))
+    ]
     n_articles = len({example.reference._.note_id for example in examples})
     print(f"{n_articles} articles, part {part}\n")
     print(
-        "| system | " + " | ".join(COLUMNS) + " | " + " | ".join(f"AUROC {rule}" for rule in RULES) + " | s/question |"
+        "| system | " + " | ".join(COLUMNS) + " | " + " | ".join(f"AUROC {rule}" for rule in rules) + " | s/question |"
     )
-    print("|" + "---|" * (len(COLUMNS) + len(RULES) + 2))
+    print("|" + "---|" * (len(COLUMNS) + len(rules) + 2))
     found = {}
     for name, system in systems.items():
         found[name] = measure(system, examples)
         cells = [show(column, found[name].articles) for column in found[name].rows.T]
-        cells += [auroc(found[name], rule) for rule in RULES]
+        cells += [auroc(found[name], rule) for rule in rules]
         print("| " + " | ".join([name, *cells, f"{found[name].seconds:.2f}"]) + " |", flush=True)
+    articles = found["BM25, best sentence"].articles
+    rows = {name: each.rows for name, each in found.items()}
     pairs = [(ours, other) for ours in loaded for other in systems if other not in loaded]
+    if pipeline and baseline:
+        ours, other = (f"mean of {len(paths)}, {' '.join(paths)}" for paths in (pipeline, baseline))
+        for name, paths in ((ours, pipeline), (other, baseline)):
+            rows[name] = numpy.mean([rows[f"clinical_qa, {path}"] for path in paths], axis=0)
+        pairs.append((ours, other))
     if pairs:
         print("\n| difference | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
     for ours, other in pairs:
-        columns = (found[ours].rows - found[other].rows).T
-        print(
-            "| "
-            + " | ".join([f"{ours} − {other}", *(show(each, found[ours].articles, "+") for each in columns)])
-            + " |"
-        )
+        columns = (rows[ours] - rows[other]).T
+        print("| " + " | ".join([f"{ours} − {other}", *(show(each, articles, "+") for each in columns)]) + " |")
 
 
 def untrained(encoder: str) -> Language:

@@ -1,19 +1,21 @@
-"""Summaries of MTSamples' notes, beside their descriptions: `clinical_summary` and systems that need no encoder, under one budget of words.
+"""Summaries of MTSamples' notes, beside their descriptions, and of dialogues, beside what was written of them: a section (MTS-Dialog) or a note (ACI-bench).
+`clinical_summary` and systems that need no encoder, under one budget of words.
 
     python -m benchmarks.summaries score corpora
-    python -m benchmarks.summaries score corpora --encoder encoders/all-minilm-l6-v2 --pipeline training/summary/model-best
+    python -m benchmarks.summaries score corpora --encoder mini --pipeline training/summary/model-best
+    python -m benchmarks.summaries score corpora --corpus aci_bench
     python -m benchmarks.summaries convert corpora train corpus/summary/train.spacy
 
 All systems choose among the same sentences, and what a system gives beyond the budget is cut off before it is scored. "lead-3" are the first three sentences, "lead" as many as the budget takes;
-TextRank is PageRank over the cosines of tf-idf vectors; "centroid" the cosine of a sentence's tf-idf vector and the note's. Both learn the idf of words from the training notes. The oracle has seen the
-description. Entities are those of the site's keywords that stand in the note. Intervals are 95 %, from a bootstrap over notes, differences on the same draws. `convert` leaves
-out training notes that hold held-out text of any corpus, MTS-Dialog's sections among them.
+TextRank is PageRank over the cosines of tf-idf vectors; "centroid" the cosine of a sentence's tf-idf vector and the note's. Both learn the idf of words from the training texts. The oracle has seen the
+reference. Entities are those of the site's keywords that stand in the note, and in dialogues the terms of other corpora's annotation (`corpora/terms.py`). Intervals are 95 %, from a bootstrap over
+texts, differences on the same draws. `convert` leaves out training texts that hold held-out text of any corpus: notes of MTSamples with MTS-Dialog's sections, and the other way round.
 """
 
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import networkx
 import numpy
@@ -22,9 +24,10 @@ import typer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from spacy.tokens import Doc, DocBin
 
+from spacy_clinicalbert.corpora.cloze import term_finder
 from spacy_clinicalbert.corpora.docs import Record, Report, to_docs
-from spacy_clinicalbert.corpora.mtsamples import mtsamples_records
-from spacy_clinicalbert.corpora.splits import stays_out
+from spacy_clinicalbert.corpora.public import held_out_records, training_records
+from spacy_clinicalbert.corpora.terms import clinical_terms
 from spacy_clinicalbert.evaluation.intervals import resample, with_interval
 from spacy_clinicalbert.pipeline.section_titles import Titles, load_table
 from spacy_clinicalbert.summary.oracle import find_oracle
@@ -34,6 +37,8 @@ from spacy_clinicalbert.tokenizer import blank_clinical
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 N_SAMPLES = 2000
+# Words: a little above the median of the training summaries.
+BUDGETS = {"mtsamples": 20, "mts_dialog": 20, "aci_bench": 400}
 COLUMNS = ("ROUGE-1", "ROUGE-2", "ROUGE-L", "entities", "compression", "redundancy")
 
 
@@ -48,20 +53,25 @@ class Note(NamedTuple):
 System = Callable[[Note], List[str]]  # pieces of the note, in its order
 
 
-def records(folder: Path, part: str) -> Iterator[Record]:
-    """Notes with a description; of the training part without those that hold held-out text."""
-    for record in mtsamples_records(folder / "mtsamples" / "mtsamples.jsonl", part, summary=True):
-        if "summary" in record and not (part == "train" and stays_out("mtsamples", record["id"])):
-            yield record
+def records(folder: Path, corpus: str, part: str) -> Iterator[Record]:
+    """Texts with a summary; of the training part without those that hold held-out text."""
+    if part == "train":
+        found: Iterable[Record] = (record for _, record in training_records(folder, corpus))
+    else:
+        found = held_out_records(folder, corpus, part)
+    yield from (record for record in found if record.get("summary", "").strip())
 
 
-def load(folder: Path, part: str) -> Iterator[Note]:
+def load(folder: Path, corpus: str, part: str) -> Iterator[Note]:
     nlp, titles = blank_clinical(), Titles(load_table())
-    for record in records(folder, part):
-        doc = nlp.make_doc(record["text"])
+    find = term_finder(clinical_terms(folder)) if corpus != "mtsamples" else None
+    for record in records(folder, corpus, part):
+        text = record["text"]
+        doc = nlp.make_doc(text)
         sentences = find_sentences(doc, titles)
         texts = [doc[start:end].text for start, end in sentences.places.tolist()]
-        yield Note(doc, sentences, texts, record["summary"], record["meta"]["keywords"])
+        keywords = [text[start:end] for start, end in find(text)] if find else record["meta"]["keywords"]
+        yield Note(doc, sentences, texts, record["summary"], keywords)
 
 
 def fill(note: Note, ranked: List[int], budget: int) -> List[str]:
@@ -75,7 +85,7 @@ def fill(note: Note, ranked: List[int], budget: int) -> List[str]:
     return [note.texts[i] for i in sorted(chosen or ranked[:1])]
 
 
-def lead(note: Note, budget: int) -> List[str]:
+def beginning(note: Note, budget: int) -> List[str]:
     """Sentences from the beginning until one does not fit, which is cut with the rest."""
     ends = numpy.cumsum(note.sentences.words)
     return note.texts[: int(numpy.searchsorted(ends, budget)) + 1]
@@ -139,20 +149,22 @@ def show(values: numpy.ndarray, sign: str = "") -> str:
 @app.command()
 def score(
     folder: Path = typer.Argument(..., exists=True, file_okay=False, help="Has a folder for each corpus"),
+    corpus: str = typer.Option("mtsamples", help=f"One of {', '.join(BUDGETS)}"),
     part: str = typer.Option("dev", help="train, dev or test"),
-    budget: int = typer.Option(20, help="Words"),
+    words: Optional[int] = typer.Option(None, "--budget", help="The budget, if not that of the corpus"),
     encoder: Optional[str] = typer.Option(None, help="For the untrained default"),
     lead: float = typer.Option(0.75, min=0, max=1, help="Of the untrained default"),
     pipeline: List[str] = typer.Option([], help="With a trained clinical_summary; as often as there are some"),
     limit: Optional[int] = typer.Option(None, help="Notes, to try it"),
 ) -> None:
     """Print the scores as Markdown."""
-    notes = list(islice(load(folder, part), limit))
+    budget = BUDGETS[corpus] if words is None else words
+    notes = list(islice(load(folder, corpus, part), limit))
     tfidf = TfidfVectorizer(stop_words="english", sublinear_tf=True)
-    tfidf.fit(record["text"] for record in records(folder, "train"))
+    tfidf.fit(record["text"] for record in records(folder, corpus, "train"))
     systems: Dict[str, System] = {
         "lead-3": lambda note: note.texts[:3],
-        "lead": lambda note: lead(note, budget),
+        "lead": lambda note: beginning(note, budget),
         "TextRank": lambda note: text_rank(note, tfidf, budget),
         "centroid, tf-idf": lambda note: centroid(note, tfidf, budget),
     }
@@ -168,7 +180,9 @@ def score(
     ]
     rouge = load_rouge()
     lengths = sorted(len(note.reference.split()) for note in notes)
-    print(f"{len(notes)} notes, part {part}, {budget} words; descriptions have {lengths[len(lengths) // 2]} (median)\n")
+    print(
+        f"{len(notes)} texts of {corpus}, part {part}, {budget} words; references have {lengths[len(lengths) // 2]} (median)\n"
+    )
     print("| system | " + " | ".join(COLUMNS) + " | ms/note |\n|" + "---|" * (len(COLUMNS) + 2))
     found: Dict[str, numpy.ndarray] = {}
     for name, system in systems.items():
@@ -178,6 +192,10 @@ def score(
         found[name] = numpy.array([measure(note, pieces, budget, rouge) for note, pieces in zip(notes, given)])
         cells = [show(column) for column in found[name].T]
         print("| " + " | ".join([name, *cells, f"{each:.1f}"]) + " |", flush=True)
+    trained = [f"clinical_summary, {path}" for path in pipeline]
+    if len(trained) > 1:
+        own.append(f"clinical_summary, mean of {len(trained)}")
+        found[own[-1]] = numpy.mean([found[name] for name in trained], axis=0)
     pairs: List[Tuple[str, str]] = [(ours, peer) for ours in own for peer in list(systems)[:4]]
     if pairs:
         print("\n| difference | ROUGE-1 | ROUGE-2 | ROUGE-L |\n|---|---|---|---|")
@@ -187,10 +205,15 @@ def score(
 
 
 @app.command()
-def convert(folder: Path, part: str, output: Path) -> None:
+def convert(
+    folder: Path,
+    part: str,
+    output: Path,
+    corpus: str = typer.Option("mtsamples", help=f"One of {', '.join(BUDGETS)}"),
+) -> None:
     """Write a part as .spacy, to train and evaluate on."""
     report = Report()
-    docs = DocBin(docs=to_docs(records(folder, part), blank_clinical(), report), store_user_data=True)
+    docs = DocBin(docs=to_docs(records(folder, corpus, part), blank_clinical(), report), store_user_data=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     docs.to_disk(output)
     print(report)

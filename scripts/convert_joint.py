@@ -1,7 +1,8 @@
 """The corpora of configs/joint.cfg → .spacy, without what is held out of any benchmark, and copies of it."""
 
+import random
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 
 import typer
 from spacy.language import Language
@@ -9,10 +10,14 @@ from spacy.tokens import DocBin
 
 from spacy_clinicalbert.corpora.docs import Record, Report, to_docs
 from spacy_clinicalbert.corpora.public import held_out_records, public_corpora, training_records
+from spacy_clinicalbert.corpora.questions import add_unanswerable, cut_into_passages
 from spacy_clinicalbert.corpora.specialties import NOTE_TYPE, SPECIALTY, categories_of
 from spacy_clinicalbert.tokenizer import blank_clinical
 
 CORPORA = ("maccrobat2020", "bc5cdr", "ncbi_disease", "negex", "mtsamples")
+# The encoder reads a text of questions too, and then each of its questions with it: so texts are cut, to be one window each.
+MAX_WORDS, N_QUESTIONS = 150, 4
+UNANSWERABLE = 0.25  # of each kind
 
 # Locals hold notes, and an error must not show them.
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -24,7 +29,7 @@ def main(
     target: Path = typer.Argument(..., help="Gets NAME/train.spacy, dev.spacy and test.spacy for each"),
 ) -> None:
     """Convert the corpora in CORPORA into TARGET."""
-    missing = sorted(set(CORPORA) - set(public_corpora(corpora)))
+    missing = sorted({*CORPORA, "covid_qa", "xquad"} - set(public_corpora(corpora)))
     if missing:
         raise typer.BadParameter(f"'{corpora}' has no {', '.join(missing)}; docs/data.md says where they are")
     nlp = blank_clinical()
@@ -32,6 +37,18 @@ def main(
         write(target / name / "train.spacy", (record for _, record in training_records(corpora, name)), name, nlp)
         for split in ("dev", "test"):
             write(target / name / f"{split}.spacy", held_out_records(corpora, name, split), name, nlp)
+    for split in ("train", "dev", "test"):
+        write(target / "questions" / f"{split}.spacy", questions(corpora, split), "questions", nlp)
+
+
+def questions(corpora: Path, split: str) -> Iterator[Record]:
+    """COVID-QA in passages; of XQuAD, which is no benchmark here, all is for training."""
+    if split == "train":
+        texts = [record for name in ("covid_qa", "xquad") for _, record in training_records(corpora, name)]
+    else:
+        texts = list(held_out_records(corpora, "covid_qa", split))
+    passages = [passage for text in texts for passage in cut_into_passages(text, MAX_WORDS)]
+    yield from add_unanswerable(passages, UNANSWERABLE, UNANSWERABLE, N_QUESTIONS, random.Random(0))
 
 
 def write(path: Path, records: Iterable[Record], corpus: str, nlp: Language) -> None:
@@ -44,7 +61,7 @@ def write(path: Path, records: Iterable[Record], corpus: str, nlp: Language) -> 
 
 
 def as_trained(record: Record, corpus: str) -> Record:
-    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR. MTSamples' notes get type and specialty."""
+    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR. MTSamples' notes get type and specialty; their descriptions are summaries."""
     if corpus == "ncbi_disease":
         entities = [[start, end, "Disease", *rest] for start, end, _, *rest in record["entities"]]
         return {**record, "entities": entities}

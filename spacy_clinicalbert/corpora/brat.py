@@ -19,12 +19,13 @@ _ENTITY = re.compile(r"(?P<id>T\d+)\t(?P<type>\S+) (?P<parts>\d+ \d+(?:;\d+ \d+)
 _EVENT = re.compile(r"(?P<id>E\d+)\t\S+?:(?P<trigger>T\d+)(?P<arguments>.*)")
 _ATTRIBUTE = re.compile(r"[AM]\d+\t(?P<name>\S+) (?P<target>\S+)(?: (?P<value>.+?))?\s*")
 _CONCEPT = re.compile(r"N\d+\t\S+ (?P<target>\S+) (?P<concept>[^\t]+)(?:\t.*)?")
+_RELATION = re.compile(r"R\d+\t(?P<kind>\S+) \w+:(?P<first>\S+) \w+:(?P<second>\S+)\s*")
 _OTHER = re.compile(r"(?P<kind>[R#*])\S*\t.*", re.DOTALL)
 _KINDS = {"R": "relations", "#": "annotators' notes", "*": "equivalences"}
 
 
 def brat_records(
-    path: FilePath, split: Optional[str] = None, labels: Optional[Dict[str, str]] = None
+    path: FilePath, split: Optional[str] = None, labels: Optional[Dict[str, str]] = None, relations: bool = False
 ) -> Iterator[Record]:
     """Read the entities of a folder, with their attributes, those of an event being its trigger's. A concept that an entity is
     normalised to is its attribute "concept". An attribute that is given several times is a list.
@@ -33,8 +34,9 @@ def brat_records(
     split (Optional[str]): "train", "dev" or "test", by the files' names (see `docs.split_of`); None reads all.
     labels (Optional[Dict[str, str]]): Type in the files → label of the entity, with "*" for every other type. Types
         that have no label are left out. None keeps all types under their own names.
+    relations (bool): Give an entity that is the first of a relation the attribute "relations", [[kind, start, end of the second], ...].
     YIELDS (Record): One record a text, by name. Entities whose text does not stand at their offsets are its "drops".
-        Relations, events' arguments and notes are counted as unread.
+        Relations that are not wanted or not of two entities, events' arguments and notes are counted as unread.
     RAISES (ValueError): There are no texts, or a line is none of the format's, by its number.
     """
     texts = sorted(Path(path).glob("*.txt"))
@@ -47,17 +49,18 @@ def brat_records(
         record: Record = {"id": file.stem, "text": whole_text(file)}
         annotation = file.with_suffix(".ann")
         if annotation.is_file():
-            _read_annotation(record, annotation, labels)
+            _read_annotation(record, annotation, labels, relations)
         yield record
 
 
-def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]]) -> None:
+def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]], relations: bool) -> None:
     record.update(entities=[], drops=[], unread=Counter())
     if labels is not None:
         record["labels"] = sorted(set(labels.values()))
     entities: List[Tuple[re.Match, str]] = []
     triggers: Dict[str, str] = {}
     attributes: List[Tuple[str, str, Any]] = []
+    related: List[re.Match] = []
     for number, line in enumerate(whole_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         if found := _ENTITY.fullmatch(line):
@@ -69,6 +72,8 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
             attributes.append((found["target"], found["name"], found["value"] or True))
         elif found := _CONCEPT.fullmatch(line):
             attributes.append((found["target"], "concept", found["concept"]))
+        elif relations and (found := _RELATION.fullmatch(line)):
+            related.append(found)
         elif found := _OTHER.fullmatch(line):
             record["unread"][_KINDS[found["kind"]]] += 1
         elif line.strip():
@@ -82,9 +87,22 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
             own[name] = [*(own[name] if isinstance(own[name], list) else [own[name]]), value] if name in own else value
         else:
             record["unread"]["attributes of what is no entity"] += 1
+    places = {found["id"]: _place(found) for found, _ in entities}
+    for found in related:
+        first, second = (triggers.get(found[name], found[name]) for name in ("first", "second"))
+        if first in places and second in places:
+            of_entity[first].setdefault("relations", []).append([found["kind"], *places[second]])
+        else:
+            record["unread"][_KINDS["R"]] += 1
     record["unread"] += Counter()  # without the zeros
     for found, where in entities:
         _read_entity(record, found, of_entity[found["id"]], labels, where)
+
+
+def _place(found: re.Match) -> List[int]:
+    """The first and the last character that any part of an entity has."""
+    offsets = [int(each) for each in re.findall(r"\d+", found["parts"])]
+    return [min(offsets), max(offsets)]
 
 
 def _read_entity(
@@ -111,7 +129,11 @@ def _read_entity(
 
 
 def read_brat(
-    path: FilePath, split: Optional[str] = None, labels: Optional[Dict[str, str]] = None, strict: bool = False
+    path: FilePath,
+    split: Optional[str] = None,
+    labels: Optional[Dict[str, str]] = None,
+    relations: bool = False,
+    strict: bool = False,
 ) -> Reader:
     """The registered reader `spacy-clinicalbert.brat.v1`; see `brat_records`."""
-    return make_reader(lambda: brat_records(path, split, labels), strict)
+    return make_reader(lambda: brat_records(path, split, labels, relations), strict)

@@ -16,6 +16,7 @@ from .i2b2_2010 import i2b2_2010_records
 from .i2b2_xml import i2b2_xml_records
 from .jsonl import jsonl_records
 from .label_studio import label_studio_records
+from .made_questions import made_question_records
 from .mimic import mimic_records
 from .mtsamples import mtsamples_records
 from .negex import negex_records
@@ -37,6 +38,7 @@ FORMATS: Dict[str, Callable[..., Iterator[Record]]] = {
     "i2b2_xml": i2b2_xml_records,
     "jsonl": jsonl_records,
     "label_studio": label_studio_records,
+    "made_questions": made_question_records,
     "mimic": mimic_records,
     "mtsamples": mtsamples_records,
     "negex": negex_records,

@@ -38,7 +38,7 @@ def public_corpora(folder: FilePath) -> Dict[str, Parts]:
             "test": (conll_records, "BC5CDR-IOB/test.tsv"),
         },
         "maccrobat2020": {"all": (brat_records, "MACCROBAT2020")},
-        "mtsamples": {"all": (mtsamples_records, "mtsamples.jsonl")},
+        "mtsamples": {"all": (partial(mtsamples_records, summary=True), "mtsamples.jsonl")},
         "negex": {"all": (negex_records, "negex_context_testkit.jsonl")},
         "covid_qa": {"all": (squad_records, "covid_qa.json")},
         "xquad": {"all": (squad_records, "xquad.en.json")},
@@ -122,7 +122,8 @@ def _texts(path: Path) -> Iterator[Record]:
 
 def _medquad(path: Path) -> Iterator[Record]:
     for number, row in json_lines(path):
-        yield {"id": number, "text": f"{row.get('question')}\n{row.get('answer')}"}
+        meta = {name: row.get(name) for name in ("focus", "question", "answer")}
+        yield {"id": number, "text": f"{row.get('question')}\n{row.get('answer')}", "meta": meta}
 
 
 def _medical_abstracts(path: Path) -> Iterator[Record]:

@@ -15,10 +15,11 @@ from spacy.training import Example
 from ..encoder.borders import Border, find_borders
 from .docs import GOLD, Reader, Record, make_reader
 from .files import FilePath
-from .squad import squad_records
+from .squad import ANSWER, squad_records
 
 OTHER, REMOVED = "other_article", "removed_section"
 UNANSWERABLE, LABEL = "unanswerable", "label"  # in a question: the rule; the answer of a yes/no question
+ABOUT = "about"  # in a question: what it asks about; a text that names that is no other text for it
 _TRIES = 10  # other texts to try for a question
 
 
@@ -41,31 +42,45 @@ def question_records(
     YIELDS (Record): Records as `squad.squad_records` gives them; behind each, if any of its questions were chosen for it, its text without the answers.
     RAISES (ValueError): The file is damaged, or a share is not one.
     """
-    for name, share in ((OTHER, other_article), (REMOVED, removed_section)):
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} is {share}; it is a share, 0 to 1.")
     records = list(squad_records(path, split))
     for record in records:
         if not all(isinstance(question["id"], (str, int)) for question in record["questions"]):
             raise ValueError(f"Text {record['id']} of '{path}' has a question whose id is neither text nor number.")
-    rng = random.Random(seed)
+    yield from add_unanswerable(records, other_article, removed_section, n_questions, random.Random(seed))
+
+
+def add_unanswerable(
+    records: List[Record], other_article: float, removed_section: float, n_questions: int, rng: random.Random
+) -> Iterator[Record]:
+    """Put some of the questions of records a second time; see `question_records`.
+
+    records (List[Record]): As `squad.squad_records` gives them, with ids of questions that no other record has. What a question has under "about", a list of words, must not stand in
+        another text that it is put to, and is taken out.
+    rng (random.Random): Draws.
+    YIELDS (Record): The records.
+    RAISES (ValueError): A share is not one.
+    """
+    for name, share in ((OTHER, other_article), (REMOVED, removed_section)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is {share}; it is a share, 0 to 1.")
     added: List[List[Dict[str, Any]]] = [[] for _ in records]
     cut: List[List[Dict[str, Any]]] = [[] for _ in records]
     for number, record in enumerate(records):
         for question, answers in _answered(record):
+            about = question.pop(ABOUT, [])
             if rng.random() < other_article:
-                place = _other_text(records, number, answers, rng)
+                place = _other_text(records, number, [*answers, *about], rng)
                 if place is not None:
                     added[place].append(_made(question, OTHER))
             if rng.random() < removed_section:
                 cut[number].append(question)
     for record, more, removed in zip(records, added, cut):
         record["questions"] = [*record["questions"], *more]
-        yield from _parts(record, n_questions)
+        yield from parts_of(record, n_questions)
         if removed:
             without = _without_answers(record, removed)
             if without["questions"]:
-                yield from _parts(without, n_questions)
+                yield from parts_of(without, n_questions)
 
 
 def read_questions(
@@ -86,6 +101,37 @@ def read_questions(
             yield example
 
     return examples
+
+
+def cut_into_passages(record: Record, max_words: int) -> Iterator[Record]:
+    """Cut a long text, where the texts of questions are to be short beside what else is trained on.
+
+    record (Record): As `squad.squad_records` gives it.
+    max_words (int): The most words of a passage. Passages begin and end where sentences do, and no answer is cut; what neither border fits is longer.
+    YIELDS (Record): The passages that have answers, with the id of the text, and the questions that these answer.
+    """
+    text, places = record["text"], _places(record)
+    spans = [place for rows in places.values() for place in rows]
+    borders = [0, *find_borders(text).starts.tolist(), len(text)]
+    cuts, n_words = [0], 0
+    for start, end in itertools.pairwise(borders):
+        n = len(text[start:end].split())
+        if n_words + n > max_words and start > cuts[-1] and not any(first < start < last for first, last in spans):
+            cuts.append(start)
+            n_words = 0
+        n_words += n
+    left = {"drops": record.get("drops", []), "unread": record.get("unread", {})}
+    for number, (start, end) in enumerate(itertools.pairwise([*cuts, len(text)])):
+        questions, found = [], []
+        for question in record["questions"]:
+            inside = [place for place in places.get(question["id"], ()) if start <= place[0] and place[1] <= end]
+            if inside:
+                name = f"{question['id']} {number}"
+                questions.append({**question, "id": name})
+                found += [[first - start, last - start, ANSWER, {"question": name}] for first, last in inside]
+        if questions:
+            yield {**record, "text": text[start:end], "questions": questions, "spans": {GOLD: found}, **left}
+            left = {"drops": [], "unread": {}}
 
 
 def to_ask(questions: Iterable[Dict[str, Any]]) -> Tuple[Dict[str, Any], ...]:
@@ -117,9 +163,9 @@ def _holds(text: str, answers: Iterable[str]) -> bool:
     return any(answer.strip().lower() in lowered for answer in answers)
 
 
-def _other_text(records: List[Record], number: int, answers: List[str], rng: random.Random) -> Optional[int]:
+def _other_text(records: List[Record], number: int, words: List[str], rng: random.Random) -> Optional[int]:
     for place in rng.sample(range(len(records)), min(_TRIES, len(records))):
-        if records[place]["id"] != records[number]["id"] and not _holds(records[place]["text"], answers):
+        if records[place]["id"] != records[number]["id"] and not _holds(records[place]["text"], words):
             return place
     return None
 
@@ -142,8 +188,8 @@ def _without_answers(record: Record, questions: List[Dict[str, Any]]) -> Record:
     return {**record, "text": kept, "questions": made, "spans": {GOLD: []}, "drops": [], "unread": {}}
 
 
-def _parts(record: Record, n_questions: int) -> Iterator[Record]:
-    """A record, as several with so many questions each."""
+def parts_of(record: Record, n_questions: int) -> Iterator[Record]:
+    """YIELDS (Record): A record, as several with so many questions each; 0 leaves it whole."""
     questions, spans = record["questions"], record["spans"][GOLD]
     size = n_questions or max(len(questions), 1)
     for first in range(0, max(len(questions), 1), size):

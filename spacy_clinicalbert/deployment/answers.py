@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..questions.answers import answer_rows
 from ..summary.render import to_dict
 from .records import RECORD_VERSION, to_record
 
@@ -90,11 +91,9 @@ def _ask(doc: Doc, note: QuestionsIn) -> None:
 
 
 def _answers(doc: Doc, note: QuestionsIn) -> Dict[str, Any]:
-    said: List[List[Dict[str, Any]]] = [[] for _ in note.questions]
-    for answer in doc._.answers or ():  # None of an empty note, which no component has seen
-        place = {"start": answer.start, "end": answer.end, "text": answer.span.text}
-        said[answer.id].append({**place, "score": answer.score})
-    rows = [{"question": text, "answers": each} for text, each in zip(note.questions, said)]
+    # None of an empty note, which no component has seen.
+    said = {row["id"]: row["answers"] for row in answer_rows(doc) or ()}
+    rows = [{"question": text, "answers": said.get(place, [])} for place, text in enumerate(note.questions)]
     return _named(note, {"questions": rows})
 
 

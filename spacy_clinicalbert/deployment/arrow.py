@@ -25,6 +25,9 @@ def record_schema() -> Any:
     """RETURNS (pyarrow.Schema): A column for each field of `records.Record`. Ids are strings; what has no schema of its own is JSON."""
     import pyarrow as pa
 
+    place = [("start", pa.int64()), ("end", pa.int64()), ("text", pa.string())]
+    answer = pa.struct([*place, ("score", pa.float64()), ("label", pa.string())])
+    question = [(name, pa.string()) for name in ("id", "question", "kind")]
     axis = pa.struct([("label", pa.string()), ("probability", pa.float64())])
     span = pa.struct(
         [
@@ -50,6 +53,8 @@ def record_schema() -> Any:
             ("entities", pa.list_(span)),
             ("cats", pa.map_(pa.string(), pa.float64())),
             ("sections", pa.list_(span)),
+            ("questions", pa.list_(pa.struct([*question, ("answers", pa.list_(answer))]))),
+            ("summary", pa.list_(pa.struct([*place, ("section", pa.string()), ("salience", pa.float64())]))),
             ("spans", pa.map_(pa.string(), pa.list_(span))),
             ("custom", pa.string()),
         ]
@@ -87,6 +92,8 @@ def record_row(record: Row) -> Row:
     for name in ("entities", "sections"):
         if name in record:
             row[name] = _spans(record[name])
+    if "questions" in record:
+        row["questions"] = [{**each, "id": str(each["id"])} for each in record["questions"]]
     row["cats"] = list(record["cats"].items())
     row["spans"] = [(name, _spans(spans)) for name, spans in record["spans"].items()]
     row["custom"] = json.dumps(record["custom"], ensure_ascii=False) if "custom" in record else None

@@ -35,6 +35,8 @@ RECORD_COLUMNS: Dict[str, type] = {
     "entities": dict,
     "cats": dict,
     "sections": dict,
+    "questions": dict,
+    "summary": dict,
     "spans": dict,
     "custom": dict,
 }

@@ -6,8 +6,11 @@ The form is `RECORD_VERSION`. A field that is added leaves the version as it is,
     {"version": 1, "position": 0, "id": "n1", "patient": "p1",
      "entities": [{"start": 3, "end": 13, "label": "PROBLEM", "text": "chest pain", "probability": 0.98, "section": "plan",
                    "assertion": {"certainty": {"label": "absent", "probability": 0.97}}}],
-     "cats": {"consult": 0.9}, "sections": [{"start": 0, "end": 14, "label": "plan"}],
-     "spans": {"sc": [{"start": 0, "end": 2, "label": "X", "probability": 0.7}]}, "custom": {"summary": "..."}}
+     "cats": {"consult": 0.9},
+     "questions": [{"id": 0, "question": "Which drugs?", "kind": "span", "answers": [{"start": 30, "end": 37, "text": "aspirin", "score": 0.9}]}],
+     "summary": [{"start": 0, "end": 14, "text": "No chest pain.", "section": "plan", "salience": 1.5}],
+     "sections": [{"start": 0, "end": 14, "label": "plan"}],
+     "spans": {"sc": [{"start": 0, "end": 2, "label": "X", "probability": 0.7}]}, "custom": {"name": "..."}}
 
 Offsets count the characters of the note. What no component has looked for is absent, which is not the same as an empty list.
 """
@@ -20,6 +23,9 @@ from spacy.tokens import Doc, Span, SpanGroup
 from ..corpora.docs import ATTRIBUTES
 from ..pipeline.assertion import ASSERTION
 from ..pipeline.ner import SCORES
+from ..questions.answers import ANSWERS, answer_rows
+from ..summary.component import SUMMARY
+from ..summary.render import summary_rows
 
 RECORD_VERSION = 1
 ENTITIES, SECTIONS = "entities", "sections"  # span groups that have fields of their own
@@ -79,6 +85,8 @@ class Record(TypedDict, total=False):
     entities (List[SpanRecord]): `doc.ents`, and of the span group "entities" what overlaps them, in the order of the text.
     cats (Dict[str, float]): `doc.cats`.
     sections (List[SpanRecord]): The span group "sections".
+    questions (List[Dict[str, Any]]): What was asked and answered, see `questions.answers.answer_rows`.
+    summary (List[Dict[str, Any]]): The chosen sentences, see `summary.render.summary_rows`.
     spans (Dict[str, List[SpanRecord]]): The other span groups, without those that say nothing beside `entities`.
     custom (Dict[str, Any]): The Doc's extensions that components have set, by name.
     """
@@ -90,6 +98,8 @@ class Record(TypedDict, total=False):
     entities: List[SpanRecord]
     cats: Dict[str, float]
     sections: List[SpanRecord]
+    questions: List[Dict[str, Any]]
+    summary: List[Dict[str, Any]]
     spans: Dict[str, List[SpanRecord]]
     custom: Dict[str, Any]
 
@@ -109,7 +119,9 @@ def to_record(doc: Doc, *, position: Optional[int] = None) -> Record:
     RAISES (Unwritable): An extension or attribute holds what JSON has not.
     """
     custom, of_spans = _extensions(doc)
-    groups = {name: _group_records(name, group, of_spans) for name, group in doc.spans.items()}
+    answers, summary = answer_rows(doc), summary_rows(doc)
+    own = {name for name, rows in ((ANSWERS, answers), (SUMMARY, summary)) if rows is not None}
+    groups = {name: _group_records(name, group, of_spans) for name, group in doc.spans.items() if name not in own}
     entities = _entities(doc, groups.get(ENTITIES, []), of_spans)
     record: Record = {"version": RECORD_VERSION}
     if position is not None:
@@ -125,11 +137,14 @@ def to_record(doc: Doc, *, position: Optional[int] = None) -> Record:
     record["cats"] = {label: _rounded(value) for label, value in doc.cats.items()}
     if SECTIONS in groups:
         record["sections"] = groups[SECTIONS]
-    own = {ENTITIES, SECTIONS}
+    if answers is not None:
+        record["questions"] = _plain(answers, f"doc.spans['{ANSWERS}']")
+    if summary is not None:
+        record["summary"] = summary
     record["spans"] = {
         name: group
         for name, group in groups.items()
-        if name not in own and not _says_nothing_new(doc.spans[name], group, entities)
+        if name not in (ENTITIES, SECTIONS) and not _says_nothing_new(doc.spans[name], group, entities)
     }
     if custom:
         record["custom"] = custom

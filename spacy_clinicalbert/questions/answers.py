@@ -8,6 +8,7 @@ from .asked import SPAN, Question
 
 ANSWERS = "answers"  # the span group; in its attrs, a dict for each of its spans
 QUESTIONS = "questions"  # in its attrs: a dict for each question that was asked
+DIGITS = 6  # of scores, in plain values
 
 
 class Answer(NamedTuple):
@@ -88,7 +89,7 @@ def find_answers(doc: Doc) -> Optional[List[Answer]]:
 
     RETURNS (Optional[List[Answer]]): None where nothing was asked.
     """
-    if ANSWERS not in doc.spans:
+    if ANSWERS not in doc.spans or QUESTIONS not in doc.spans[ANSWERS].attrs:  # or a group of another component's
         return None
     group = doc.spans[ANSWERS]
     texts = {row["id"]: row["question"] for row in group.attrs[QUESTIONS]}
@@ -104,6 +105,24 @@ def find_answers(doc: Doc) -> Optional[List[Answer]]:
         )
         for span, row in zip(group, group.attrs[ANSWERS])
     ]
+
+
+def answer_rows(doc: Doc) -> Optional[List[Dict[str, Any]]]:
+    """What was asked of a document, and its answers, in plain values.
+
+    RETURNS (Optional[List[Dict[str, Any]]]): For each question {"id", "question", "kind", "answers": [{"start", "end", "text", "score"}, ...]}, where the answer to a
+        yes/no question has its "label" too; the best answer first, none where the document does not say. None where nothing was asked.
+    """
+    answers = find_answers(doc)
+    if answers is None:
+        return None
+    rows = [{name: row[name] for name in ("id", "question", "kind")} for row in doc.spans[ANSWERS].attrs[QUESTIONS]]
+    of_question: Dict[Any, List[Dict[str, Any]]] = {row["id"]: row.setdefault("answers", []) for row in rows}
+    for answer in answers:
+        place: Dict[str, Any] = {"start": answer.start, "end": answer.end, "text": answer.span.text}
+        label = {} if answer.label is None else {"label": answer.label}
+        of_question[answer.id].append({**place, "score": round(float(answer.score), DIGITS), **label})
+    return rows
 
 
 def install_getter() -> None:

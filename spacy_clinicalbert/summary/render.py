@@ -1,6 +1,6 @@
 """Summaries as Markdown and JSON."""
 
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import srsly
 from spacy.tokens import Doc
@@ -13,26 +13,35 @@ UNMARKED = ("present", "recent", "patient")
 _ESCAPED = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|"})
 
 
+def summary_rows(doc: Doc) -> Optional[List[Dict[str, Any]]]:
+    """The sentences that `clinical_summary` chose, in plain values.
+
+    RETURNS (Optional[List[Dict[str, Any]]]): [{"text", "section", "start", "end", "salience"}], in the order of the note; None where it has not run.
+    """
+    if SUMMARY not in doc.spans or SALIENCE not in doc.spans[SUMMARY].attrs:  # or a group of another component's
+        return None
+    group = doc.spans[SUMMARY]
+    return [
+        {
+            "text": " ".join(span.text.split()),
+            "section": span.label_,
+            "start": span.start_char,
+            "end": span.end_char,
+            "salience": round(float(value), 6),
+        }
+        for span, value in zip(group, group.attrs[SALIENCE])
+    ]
+
+
 def to_dict(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_LINES) -> Dict[str, Any]:
     """The summary and the case summary of a Doc in plain values.
 
     doc (Doc): The note, behind the pipeline.
     parts (Sequence[Part]), max_lines (int): See `case.case_summary`.
-    RETURNS (Dict[str, Any]): "summary": [{"text", "section", "start", "end", "salience"}], where `clinical_summary` has run; "case": as `case_summary` gives it.
+    RETURNS (Dict[str, Any]): "summary": as `summary_rows` gives it, where `clinical_summary` has run; "case": as `case_summary` gives it.
     """
-    found: Dict[str, Any] = {}
-    if SUMMARY in doc.spans:
-        group = doc.spans[SUMMARY]
-        found["summary"] = [
-            {
-                "text": " ".join(span.text.split()),
-                "section": span.label_,
-                "start": span.start_char,
-                "end": span.end_char,
-                "salience": round(float(value), 6),
-            }
-            for span, value in zip(group, group.attrs[SALIENCE])
-        ]
+    rows = summary_rows(doc)
+    found: Dict[str, Any] = {} if rows is None else {"summary": rows}
     found["case"] = case_summary(doc, parts, max_lines)
     return found
 

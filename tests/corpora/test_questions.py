@@ -5,7 +5,7 @@ import spacy
 
 from spacy_clinicalbert.corpora.docs import GOLD, make_reader, span_attributes
 from spacy_clinicalbert.corpora.entity_questions import read_entity_questions
-from spacy_clinicalbert.corpora.questions import question_records, read_questions
+from spacy_clinicalbert.corpora.questions import cut_into_passages, question_records, read_questions
 
 TEXTS = {
     "a": "Title of one\n\nThe fever began on Monday.\n\nAspirin was given for pain.\n\nAspirin helps.",
@@ -96,3 +96,25 @@ def test_entities_are_answers_and_labels_that_a_note_lacks_have_none():
     assert [row["id"] for row in second.reference._.questions] == ["SIGN"]
     assert first.predicted._.questions[1] == {"id": "AGE", "question": "How old?", "n_answers": 20}
     assert first.reference._.annotated["clinical_ner"] == ()
+
+
+def test_long_texts_are_cut_into_passages_that_hold_their_answers_whole(path):
+    first, second = question_records(path, None, 0.0, 0.0)
+    passages = list(cut_into_passages(first, max_words=9))
+    assert [passage["text"] for passage in passages] == [
+        "Title of one\n\nThe fever began on Monday.\n\n",
+        "Aspirin was given for pain.\n\nAspirin helps.",
+    ]
+    asked = [{row["id"]: row["question"] for row in passage["questions"]} for passage in passages]
+    assert asked == [{"a0 0": "When?"}, {"a1 1": "What?", "a2 1": "For?"}]
+    for passage in passages:
+        assert passage["id"] == "a"
+        for start, end, label, attributes in passage["spans"][GOLD]:
+            wanted = {"a0 0": "Monday", "a1 1": "Aspirin", "a2 1": "pain"}[attributes["question"]]
+            assert label == "ANSWER" and passage["text"][start:end] == wanted
+    (whole,) = cut_into_passages(second, max_words=99)
+    assert whole["text"] == second["text"] and [row["id"] for row in whole["questions"]] == ["b0 0"]
+    answer = [0, len(first["text"]), "ANSWER", {"question": "a0"}]
+    assert [each["text"] for each in cut_into_passages({**first, "spans": {GOLD: [answer]}}, 3)] == [first["text"]]
+    without = {**first, "questions": [{"id": "x", "question": "Why?"}], "spans": {GOLD: []}}
+    assert list(cut_into_passages(without, 9)) == []

@@ -5,9 +5,14 @@ import pytest
 import spacy
 from spacy.tokens import Doc, Span, SpanGroup
 
+from spacy_clinicalbert.deployment.arrow import record_row, record_schema
 from spacy_clinicalbert.deployment.records import RECORD_VERSION, Unwritable, axis_label, to_record
 from tests.conftest import make_nlp
 from tests.deployment.conftest import TEXT, make_doc
+from tests.questions.conftest import NOTE as QA_NOTE
+from tests.questions.conftest import WINDOWS as QA_WINDOWS
+from tests.questions.conftest import asked
+from tests.questions.conftest import make_nlp as make_qa_nlp
 
 
 @pytest.fixture
@@ -141,3 +146,44 @@ def test_record_leaves_out_the_encoders_vectors(toy):
     record = to_record(doc)
     assert "custom" not in record and set(record) == {"version", "id", "cats", "entities", "spans"}
     json.dumps(record)
+
+
+def test_record_has_answers_and_summary_in_plain_values(toy):
+    nlp = make_qa_nlp(toy, threshold=0.0, n_answers=2, windows=QA_WINDOWS)
+    nlp.add_pipe("clinical_summary", config={"max_words": 8})
+    nlp.initialize()
+    doc = asked(nlp, QA_NOTE, "what is denied", {"id": "fever", "question": "given for fever", "kind": "yes_no"})
+    assert not {"questions", "summary"} & set(to_record(doc))
+    doc = nlp(doc)
+    record = to_record(doc)
+    assert record == json.loads(json.dumps(record)) and record["spans"] == {}
+    denied, fever = record["questions"]
+    assert (denied["id"], denied["question"], denied["kind"]) == (0, "what is denied", "span")
+    assert len(denied["answers"]) == 2 and len(fever["answers"]) == 1
+    for row, answer in zip([*denied["answers"], *fever["answers"]], doc._.answers):
+        assert (row["start"], row["end"], row["text"]) == (answer.start, answer.end, answer.span.text)
+        assert row["score"] == pytest.approx(answer.score, abs=1e-6) and row.get("label") == answer.label
+    assert [(row["start"], row["end"]) for row in record["summary"]] == [
+        (span.start_char, span.end_char) for span in doc._.summary
+    ]
+    assert all(QA_NOTE[row["start"] : row["end"]] == row["text"] for row in record["summary"]) and record["summary"]
+
+
+def test_groups_of_other_components_with_these_names_are_groups_of_spans():
+    doc = make_doc()
+    for name in ("answers", "summary"):
+        doc.spans[name] = [doc.char_span(5, 11, label="CUE")]
+    record = to_record(doc)
+    assert record["spans"]["answers"] == record["spans"]["summary"] == [{"start": 5, "end": 11, "label": "CUE"}]
+    assert not {"questions", "summary"} & set(record)
+
+
+def test_record_of_answers_and_summary_is_a_row_of_parquet(toy):
+    pyarrow = pytest.importorskip("pyarrow")
+    nlp = make_qa_nlp(toy, threshold=1.0, questions=["what is denied"], windows=QA_WINDOWS)
+    nlp.add_pipe("clinical_summary")
+    nlp.initialize()
+    record = to_record(nlp(QA_NOTE), position=0)
+    (row,) = pyarrow.Table.from_pylist([record_row(record)], record_schema()).to_pylist()
+    assert row["questions"] == [{"id": "0", "question": "what is denied", "kind": "span", "answers": []}]
+    assert row["summary"] == record["summary"] and row["summary"][0]["salience"] is not None

@@ -38,8 +38,18 @@ NEGEX = [
 MTSAMPLES = [
     ("The patient denies pain. Aspirin given.", {"progress": 1, "radiology": 0}),
     ("Lungs clear. No cough.", {"progress": 0, "radiology": 1}),
-    ("History of pain, chest stable.", {"progress": 1, "radiology": None}),
-    ("Chest and lungs clear.", {"progress": 0, "radiology": 1}),
+    ("History of pain. Chest stable.", {"progress": 1, "radiology": None}),
+    ("Chest clear. Lungs stable.", {"progress": 0, "radiology": 1}),
+]
+
+
+# A text, and its questions with their answers; None for none.
+QUESTIONS = [
+    (
+        "The patient denies chest pain. Aspirin given for fever.",
+        [("the pain of the patient", "chest pain"), ("given for", "fever")],
+    ),
+    ("Lungs clear. History of cough, stable.", [("the history of", "cough"), ("given for", None)]),
 ]
 
 
@@ -67,7 +77,15 @@ def make_records() -> Dict[str, List[Dict[str, Any]]]:
         gold = [[*span[:3], {"negation": span[3], "temporality": "Recent"}] for span in spans]
         records.setdefault("negex", []).append({"text": text, "spans": {"gold": gold}})
     records["negex"][0]["spans"]["gold"][0][3]["temporality"] = "Historical"
-    records["mtsamples"] = [{"text": text, "cats": cats} for text, cats in MTSAMPLES]
+    # The description of a note is its second sentence.
+    records["mtsamples"] = [
+        {"text": text, "cats": cats, "summary": text.partition(". ")[2]} for text, cats in MTSAMPLES
+    ]
+    for text, asked in QUESTIONS:
+        questions = [{"id": f"q{i}", "question": question} for i, (question, _) in enumerate(asked)]
+        places = [(f"q{i}", text.index(answer), len(answer)) for i, (_, answer) in enumerate(asked) if answer]
+        gold = [[start, start + n, "ANSWER", {"question": name}] for name, start, n in places]
+        records.setdefault("questions", []).append({"text": text, "questions": questions, "spans": {"gold": gold}})
     return records
 
 

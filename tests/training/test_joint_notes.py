@@ -24,7 +24,7 @@ def test_hostile_notes_are_annotated_alone_and_in_a_batch(joint_nlp):
     texts = list(HOSTILE.values())
     docs = list(joint_nlp.pipe([*texts, "Lungs clear."]))
     assert [doc.text for doc in docs] == [*texts, "Lungs clear."]
-    groups = {"sections", "section_heads", "entities", "chemicals_diseases", "assertions", "windows"}
+    groups = {"sections", "section_heads", "entities", "chemicals_diseases", "assertions", "windows", "summary"}
     for text, doc in zip(texts, docs):
         assert set(doc.spans) == groups and set(doc.cats) == {"progress", "radiology"}
         (spans, ents, cats), (spans_alone, ents_alone, cats_alone) = found_in(doc), found_in(joint_nlp(text))
@@ -40,7 +40,7 @@ def test_encoder_runs_once_for_all_heads(joint_nlp, monkeypatch):
         engine, "encode", lambda passes: encode(rows.append(ids.shape) or (ids, mask) for ids, mask in passes)
     )
     joint_nlp("The patient denies chest pain.")
-    assert len(rows) == 1 and len(HEADS) == 4
+    assert len(rows) == 1 and len(HEADS) == 6
 
 
 @pytest.mark.parametrize("component", ["clinicalbert", *HEADS])
