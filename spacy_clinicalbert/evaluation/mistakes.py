@@ -10,8 +10,10 @@ from spacy.tokens import Doc
 from ..deployment.annotator import Annotator, Failure
 from ..deployment.notes import make_note
 from ..pipeline.ner import confidence
-from .gold import HEADS, Answer, Corpus, Note, read_gold
+from .gold import HEADS, Answer, Note, read_gold
 from .heads import Head, find_answers, find_heads
+
+Given = Dict[Answer, Optional[float]]  # what was found, with its probability
 
 RIGHT = "right"
 MISSED, INVENTED = "missed", "found, not in the gold"
@@ -77,58 +79,58 @@ def find_mistakes(nlp: Language, docs: List[Doc]) -> Mistakes:
     RAISES (ValueError): The notes are annotated for nothing that the pipeline finds.
     """
     found = Mistakes()
+    heads: Dict[str, List[Head]] = {}
+    labels: Dict[str, Set[str]] = {}
     for task in HEADS:
-        heads = [head for head in find_heads(nlp, task) if head.labels]
-        corpus = read_gold(docs, task, {head.name for head in heads}.union(HEADS[task]), None)
-        labels = corpus.labels.intersection(*[set().union(*(head.labels for head in heads))])
-        if labels:
+        heads[task] = [head for head in find_heads(nlp, task) if head.labels]
+        corpus = read_gold(docs, task, {head.name for head in heads[task]}.union(HEADS[task]), None)
+        labels[task] = corpus.labels & set().union(*(head.labels for head in heads[task]))
+        if labels[task]:
             found.notes[task] = corpus.notes
-            _compare(nlp, heads, corpus, task, labels, found)
     if not found.notes:
         raise ValueError(
             "The notes are annotated for nothing that the pipeline finds, entities or categories. For the page of one note choose it by its id."
         )
-    surest = {kind: number for number, kind in enumerate(KINDS)}
-    found.entities.sort(key=lambda each: (surest[each.kind], -(each.probability or 0.0), each.note))
+    names = {note.text: note.name for notes in found.notes.values() for note in notes}
+
+    def answers_of(doc: Doc, note: Any) -> Tuple[str, Dict[str, Given]]:
+        ents = {(ent.start_char, ent.end_char, ent.label_): confidence(ent) for ent in doc.ents}
+        cats = {answer: doc.cats[answer[2]] for answer in find_answers(doc, heads["cats"], "cats")}
+        return note.text, {"ents": ents, "cats": cats}
+
+    notes = [make_note(number, name, text, None) for number, (text, name) in enumerate(names.items())]
+    results, found.failures = Annotator(nlp, answers_of)(notes)
+    answers = dict(results)
+    for task in found.notes:
+        for number, note in enumerate(found.notes[task]):
+            if note.text in answers:
+                _compare(task, number, note, answers[note.text][task], labels[task] & note.labels, found)
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    found.entities.sort(key=lambda each: (order[each.kind], -(each.probability or 0.0), each.note))
     found.categories.sort(key=lambda each: -max((value for _, value in each.found), default=0.0))
     return found
 
 
-def _compare(nlp: Language, heads: List[Head], corpus: Corpus, task: str, labels: Set[str], found: Mistakes) -> None:
-    def answers_of(doc: Doc, note: Any) -> Tuple[int, Dict[Answer, Optional[float]]]:
-        if task == "ents":
-            given = {(ent.start_char, ent.end_char, ent.label_): confidence(ent) for ent in doc.ents}
-        else:
-            given = {answer: doc.cats[answer[2]] for answer in find_answers(doc, heads, task)}
-        return note.position, given
-
-    notes = [make_note(number, note.name, note.text, None) for number, note in enumerate(corpus.notes)]
-    results, failures = Annotator(nlp, answers_of)(notes)
-    found.failures += [each for each in failures if each.id not in {other.id for other in found.failures}]
-    for number, given in results:
-        note = corpus.notes[number]
-        counted = labels & note.labels
-        answers = {
-            answer: value
-            for answer, value in given.items()
-            if answer[2] in counted and not any(answer[0] < end and start < answer[1] for start, end in note.gaps)
-        }
-        gold = {answer for answer in note.answers if answer[2] in counted}
-        if task == "ents":
-            found.entities += compare_entities(number, gold, answers, found.counts)
-        elif gold != set(answers):
-            rows = sorted(((label, value or 0.0) for (*_, label), value in answers.items()), key=lambda row: -row[1])
-            found.categories.append(WrongCategories(number, sorted(label for *_, label in gold), rows))
+def _compare(task: str, number: int, note: Note, given: Given, labels: Set[str], found: Mistakes) -> None:
+    answers = {
+        answer: value
+        for answer, value in given.items()
+        if answer[2] in labels and not any(answer[0] < end and start < answer[1] for start, end in note.gaps)
+    }
+    gold = {answer for answer in note.answers if answer[2] in labels}
+    if task == "ents":
+        found.entities += compare_entities(number, gold, answers, found.counts)
+    elif gold != set(answers):
+        rows = sorted(((label, value or 0.0) for (*_, label), value in answers.items()), key=lambda row: -row[1])
+        found.categories.append(WrongCategories(number, sorted(label for *_, label in gold), rows))
 
 
-def compare_entities(
-    note: int, gold: Set[Answer], found: Dict[Answer, Optional[float]], counts: Dict[str, Counter]
-) -> List[Mistake]:
+def compare_entities(note: int, gold: Set[Answer], found: Given, counts: Dict[str, Counter]) -> List[Mistake]:
     """Compare the entities of a note. What is wrong on both sides is one mistake where it overlaps, those with most characters in common together.
 
     note (int): Its number.
     gold (Set[Answer]): What is annotated.
-    found (Dict[Answer, Optional[float]]): What was found, with its probability.
+    found (Given): What was found.
     counts (Dict[str, Counter]): Label → kind → number, to which this adds.
     RETURNS (List[Mistake]): In the order of the text.
     """

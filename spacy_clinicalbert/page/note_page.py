@@ -15,6 +15,7 @@ def note_page(
     name: Optional[str] = None,
     about: str = "",
     explanations: Sequence[Any] = (),
+    attentions: Sequence[Any] = (),
     problems: Sequence[str] = (),
     labels: Sequence[str] = (),
     embedded: bool = False,
@@ -24,7 +25,7 @@ def note_page(
     doc (Doc): The note, behind the pipeline.
     name (Optional[str]): Its heading; None takes `doc._.note_id`.
     about (str): A line below it.
-    explanations (Sequence[Dict[str, Any]]): As `explained.explained` and `explained.attended` give them.
+    explanations (Sequence[Dict[str, Any]]), attentions (Sequence[Dict[str, Any]]): As `explained.explained` and `explained.attended` give them.
     problems (Sequence[str]): What could not be shown, and why.
     labels (Sequence[str]): Labels that get their colours first, so that pages have equal ones.
     embedded (bool): For an iframe's srcdoc, where links would lead to the page around it.
@@ -45,6 +46,7 @@ def note_page(
         legend=shown,
         most=MAX_CATEGORIES,
         explanations=explanations,
+        attentions=attentions,
         problems=problems,
         embedded=embedded,
         **contents,

@@ -61,7 +61,8 @@ class NoteRenderer(EntityRenderer):
         `displacy_colors` count too; labels without one get those of the style sheet, in the order of "labels".
     """
 
-    def __init__(self, options: Dict[str, Any] = {}) -> None:
+    def __init__(self, options: Optional[Dict[str, Any]] = None) -> None:
+        options = options or {}
         super().__init__(options)
         theirs = {label: colour for label, colour in self.colors.items() if DEFAULT_LABEL_COLORS.get(label) != colour}
         self.colors = {label: colour for label, colour in theirs.items() if _SAFE_COLOUR.fullmatch(colour)}
