@@ -1,6 +1,6 @@
 """`spacy_clinicalbert.explain`: which words made a category or an assertion."""
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional
 
 import numpy
 import torch
@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..encoder.model import unpublish
-from .heads import Head, Place, find_head, places_of, read_tokens, reads_tokens, score
+from .heads import Head, find_head, read_tokens, reads_tokens, score, spans_of
 from .network import (
     Encoding,
     embed,
@@ -76,12 +76,12 @@ def explain(
     head = find_head(nlp, component, label)
     encoding = make_encoding(head.encoder.model, doc)
     rows = encode_note(encoding)
-    place = _choose(head, doc, encoding, rows, span)
-    passes = make_window_passes(encoding, find_windows(encoding, *read_tokens(head, doc, place)))
+    span = _choose(head, doc, encoding, rows, span)
+    passes = make_window_passes(encoding, find_windows(encoding, *read_tokens(head, doc, span)))
 
     def forward(embeddings: torch.Tensor) -> torch.Tensor:
         encoded = encode(encoding, embeddings, passes, rows)
-        return torch.stack([_Score.apply(each, head, doc, encoding, place) for each in encoded])
+        return torch.stack([_Score.apply(each, head, doc, encoding, span) for each in encoded])
 
     n_positions = sum(each.ids.size for each in passes)
     method: Any = IntegratedGradients(forward)
@@ -96,17 +96,15 @@ def explain(
         log_odds, baseline = (float(forward(each)) for each in (inputs, masks))
     values = _by_token(encoding, given[0].sum(dim=-1).cpu().numpy().astype("float64"))
     error = log_odds - baseline - float(values.sum())
-    return Explanation(
-        component, label, None if place is None else doc[slice(*place)], values, log_odds, baseline, error
-    )
+    return Explanation(component, label, span, values, log_odds, baseline, error)
 
 
 class _Score(torch.autograd.Function):
     """A head, which is numpy's or cupy's, as torch sees it."""
 
     @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, head: Head, doc: Doc, encoding: Encoding, place: Any) -> torch.Tensor:
-        value, gradient = score(head, doc, published(encoding, doc, rows), place)
+    def forward(ctx: Any, rows: torch.Tensor, head: Head, doc: Doc, encoding: Encoding, span: Any) -> torch.Tensor:
+        value, gradient = score(head, doc, published(encoding, doc, rows), span)
         arrays: Any = [gradient()]
         d_rows = unpublish(encoding.plan, rows, *((arrays,) if reads_tokens(head) else ((), arrays)))
         ctx.save_for_backward(d_rows)
@@ -117,29 +115,25 @@ class _Score(torch.autograd.Function):
         return ctx.saved_tensors[0] * d_value, None, None, None, None
 
 
-def _choose(head: Head, doc: Doc, encoding: Encoding, rows: torch.Tensor, span: Optional[Span]) -> Optional[Place]:
-    places = places_of(head, doc)
+def _choose(head: Head, doc: Doc, encoding: Encoding, rows: torch.Tensor, span: Optional[Span]) -> Optional[Span]:
+    spans = spans_of(head, doc)
     if span is not None:
-        if places == [None]:
+        if spans is None:
             raise ValueError(f"'{head.pipe.name}' classifies notes, and no spans.")
-        return _inside(doc, span)
-    if not places:
+        if span.doc is not doc or not len(span):
+            raise ValueError("The span is none of this document, or has no tokens.")
+        return span
+    if spans is None:
+        return None
+    if not spans:
         raise ValueError(f"The note has no span that '{head.pipe.name}' classifies.")
-    if len(places) == 1:
-        return places[0]
     data = published(encoding, doc, rows)
     values = []
-    for place in places:
-        value, gradient = score(head, doc, data, place)
+    for each in spans:
+        value, gradient = score(head, doc, data, each)
         gradient()  # the listener wants its backward
         values.append(value)
-    return places[int(numpy.argmax(values))]
-
-
-def _inside(doc: Doc, span: Span) -> Tuple[int, int]:
-    if span.doc is not doc or not len(span):
-        raise ValueError("The span is none of this document, or has no tokens.")
-    return span.start, span.end
+    return spans[int(numpy.argmax(values))]
 
 
 def _by_token(encoding: Encoding, values: ndarray) -> ndarray:

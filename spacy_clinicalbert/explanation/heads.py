@@ -6,7 +6,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 import numpy
 from numpy import ndarray
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from thinc.api import Model, set_dropout_rate
 
 from ..encoder.component import ClinicalBert
@@ -87,34 +87,33 @@ def _copy_model(model: Model, listener: ClinicalBertListener) -> Tuple[Model, Cl
     return copied, fed
 
 
-def places_of(head: Head, doc: Doc) -> List[Optional[Place]]:
-    """RETURNS (List[Optional[Tuple[int, int]]]): The spans that the component classifies, by their tokens; None for the note as a whole."""
+def spans_of(head: Head, doc: Doc) -> Optional[List[Span]]:
+    """RETURNS (Optional[List[Span]]): The spans that the component classifies; None of one that classifies the note."""
     if isinstance(head.pipe, ClinicalNoteClassifier):
-        return [None]
-    spans = doc.ents if head.pipe.spans_key is None else doc.spans.get(head.pipe.spans_key, ())
-    return [(span.start, span.end) for span in spans]
+        return None
+    return list(doc.ents if head.pipe.spans_key is None else doc.spans.get(head.pipe.spans_key, ()))
 
 
-def read_tokens(head: Head, doc: Doc, place: Optional[Place]) -> Place:
+def read_tokens(head: Head, doc: Doc, span: Optional[Span]) -> Place:
     """RETURNS (Tuple[int, int]): The tokens whose vectors decide, first and behind the last."""
-    if place is None:
+    if span is None:
         return 0, len(doc)
     (context,) = [node for node in head.pipe.model.walk() if node.name == "span_context"]
     around = context.attrs["window"]
-    return max(0, place[0] - around), min(len(doc), place[1] + around)
+    return max(0, span.start - around), min(len(doc), span.end + around)
 
 
-def score(head: Head, doc: Doc, data: EncodedDoc, place: Optional[Place]) -> Tuple[float, Callable[[], ndarray]]:
+def score(head: Head, doc: Doc, data: EncodedDoc, span: Optional[Span]) -> Tuple[float, Callable[[], ndarray]]:
     """The log-odds of the label, after calibration.
 
     data (EncodedDoc): The vectors that it is to read.
-    place (Optional[Tuple[int, int]]): One of `places_of`.
+    span (Optional[Span]): What is classified; None of a component that classifies the note.
     RETURNS (Tuple[float, Callable[[], ndarray]]): The log-odds, and what gives their gradient in what the listener reads, (n_tokens or n_windows, width).
     """
     gradients: List[ndarray] = []
     batch = head.listener.get_batch_id([doc])
     head.listener.receive(batch, [data], lambda d_arrays: gradients.extend(d_arrays))
-    value, backprop = (_score_note if place is None else _score_span)(head, doc, place)
+    value, backprop = (_score_note if span is None else _score_span)(head, doc, span)
 
     def gradient() -> ndarray:
         backprop()
@@ -128,7 +127,7 @@ def reads_tokens(head: Head) -> bool:
     return head.listener.reads == TOKENS
 
 
-def _score_note(head: Head, doc: Doc, place: Any) -> Tuple[float, Callable[[], None]]:
+def _score_note(head: Head, doc: Doc, span: Any) -> Tuple[float, Callable[[], None]]:
     pipe: ClinicalNoteClassifier = head.pipe
     _, notes, backprop = pipe.begin_update([doc])
     number, temperatures = pipe.labels.index(head.label), pipe.cfg["temperatures"]
@@ -145,9 +144,9 @@ def _score_note(head: Head, doc: Doc, place: Any) -> Tuple[float, Callable[[], N
     return value, lambda: backprop(d_notes)
 
 
-def _score_span(head: Head, doc: Doc, place: Any) -> Tuple[float, Callable[[], None]]:
+def _score_span(head: Head, doc: Doc, span: Any) -> Tuple[float, Callable[[], None]]:
     pipe: ClinicalAssertion = head.pipe
-    scores, backprop = pipe.model.begin_update(([doc], as_ragged([[place]], pipe.model)))
+    scores, backprop = pipe.model.begin_update(([doc], as_ragged([[(span.start, span.end)]], pipe.model)))
     axis = head.label.partition(":")[0]
     columns = [i for i, label in enumerate(pipe.labels) if label.partition(":")[0] == axis]
     logits = pipe.model.ops.to_numpy(scores)[0]

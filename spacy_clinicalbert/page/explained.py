@@ -4,11 +4,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ..explanation.attention import Attention, attention
 from ..explanation.explain import Explanation, explain
-from ..explanation.heads import Place, find_head, places_of
+from ..explanation.heads import find_head, spans_of
+from ..pipeline.assertion import find_assertion
 from .characters import one_line
 from .renderer import render_heat
 
@@ -52,21 +53,16 @@ def explained(doc: Doc, nlp: Language, wanted: Wanted, n_steps: int) -> List[Dic
     RETURNS (List[Dict[str, Any]]): What a page shows of each; see `note_page`.
     RAISES (ValueError), RAISES (ImportError): See `explain`.
     """
-    places = _places(doc, nlp, wanted)
-    spans = [None if place is None else doc[slice(*place)] for place in places] or [None]
+    spans = _spans(doc, nlp, wanted) or [None]
     return [_shown(doc, explain(doc, nlp, *wanted, span=span, n_steps=n_steps)) for span in spans[:MAX_SPANS]]
 
 
-def _places(doc: Doc, nlp: Language, wanted: Wanted) -> List[Optional[Place]]:
-    """Of an assertion the spans that have it; none where no span has."""
-    places = places_of(find_head(nlp, *wanted), doc)
-    if places == [None]:
-        return places
+def _spans(doc: Doc, nlp: Language, wanted: Wanted) -> List[Optional[Span]]:
+    """Of an assertion the spans that have it; none where no span has, and of a category."""
     axis, _, label = wanted.label.partition(":")
-    group = doc.spans.get(nlp.get_pipe(wanted.component).assertions_key)
-    rows = group.attrs.get("assertion", []) if group is not None else []
-    having = {(span.start, span.end) for span, row in zip(group or (), rows) if row.get(axis, [None])[0] == label}
-    return [place for place in places if place in having]
+    spans = spans_of(find_head(nlp, *wanted), doc) or []
+    said = [find_assertion(span) or {} for span in spans]
+    return [span for span, row in zip(spans, said) if axis in row and row[axis][0] == label]
 
 
 def _shown(doc: Doc, found: Explanation) -> Dict[str, Any]:
