@@ -105,7 +105,7 @@ def test_long_note_is_explained_as_in_one_piece(toy):
 
 
 def test_assertion_is_explained_by_what_stands_around_it(toy, trained):
-    text = "No cough. " + "Lungs clear. " * 20 + "\n\nPLAN: Chest pain and fever."
+    text = "No cough.\n\nEXAM: " + "Lungs clear. " * 20 + "\n\nPLAN: Chest pain and fever."
     start = text.index("Chest")
     doc = trained(with_ents(trained, [(text, [(3, 8, {}), (start, start + 10, {})])])[0])
     pipe = trained.get_pipe("clinical_assertion")
@@ -117,7 +117,7 @@ def test_assertion_is_explained_by_what_stands_around_it(toy, trained):
         found = spacy_clinicalbert.explain(doc, trained, "clinical_assertion", "certainty:absent", span=ent)
         assert found.span == ent and found.probability == pytest.approx(probability, abs=1e-3)
         assert abs(found.error) < 0.02 * abs(found.log_odds - found.baseline)
-    # The last; the first stands farther from it than the component looks, and in another section.
+    # Of the last; the first sentence is farther from it than the component looks, in a section of its own.
     assert not found.values[:3].any() and found.values[-5:].any()
 
 
