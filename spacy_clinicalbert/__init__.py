@@ -6,6 +6,8 @@ from typing import Any
 _HELPERS = {  # name → module
     "annotate": "deployment.annotator",
     "ask": "questions.ask",
+    "attention": "explanation.attention",
+    "explain": "explanation.explain",
     "pathology_to_fhir": "deployment.fhir_pathology",
     "to_fhir": "deployment.fhir_resources",
     "to_omop": "deployment.omop",

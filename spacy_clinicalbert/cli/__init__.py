@@ -1,7 +1,21 @@
 """The commands `python -m spacy clinicalbert …`, a file each. spaCy imports this at each of its commands: nothing heavy may be
 imported here."""
 
-from . import annotate, calibrate, check, import_head, init, labels, pretrain, quantize, serve, train, transfer  # noqa: F401
+from . import (  # noqa: F401
+    annotate,
+    calibrate,
+    check,
+    import_head,
+    init,
+    labels,
+    pretrain,
+    quantize,
+    render,
+    serve,
+    train,
+    transfer,
+    view,
+)
 from .app import app
 
 __all__ = ["app"]

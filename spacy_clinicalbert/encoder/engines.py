@@ -63,7 +63,7 @@ class TorchEngine:
 
     def __init__(self, network: torch.nn.Module, precision: str):
         self.precision = precision
-        self.network = _twin(network)
+        self.network = twin(network)
         if precision in HALF:
             # What autocast would cast at each call is cast once here.
             for module in self.network.modules():
@@ -280,12 +280,16 @@ def has_bfloat16(device: str = "cpu") -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _twin(network: Any) -> torch.nn.Module:
-    """The same network over the same weights, with the attention that transformers takes by default (the one that
-    trains is set for training), so that neither mode nor casts reach the one that trains."""
+def twin(network: Any, attention: Optional[str] = None) -> torch.nn.Module:
+    """The same network over the same weights, so that neither mode nor casts reach the one that trains.
+
+    attention (Optional[str]): transformers' attn_implementation. None takes what it takes by default (the one that trains is set for training).
+    RETURNS (torch.nn.Module): In the mode for prediction.
+    """
     config = type(network.config).from_dict(network.config.to_dict())
+    kind = {} if attention is None else {"attn_implementation": attention}
     with torch.device("meta"):
-        twin = AutoModel.from_config(config)
+        twin = AutoModel.from_config(config, **kind)
     twin.load_state_dict(network.state_dict(), assign=True)
     # Buffers that are not saved, such as the positions, have no values yet.
     for name, buffer in network.named_buffers():

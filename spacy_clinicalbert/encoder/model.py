@@ -176,17 +176,7 @@ def forward(model: Model, docs: InT, is_train: bool) -> Tuple[FullTransformerBat
         """d_arrays (Sequence[Floats2d]): For each doc the gradient of its tokens' vectors, (n_tokens, width); or none at all.
         d_windows (Sequence[Floats2d]): The same of its windows' vectors, (n_windows, width)."""
         if len(rows):
-            d_rows = torch.zeros_like(rows)
-            for d_array, token_rows, doc_plan in zip(d_arrays, plan.token_rows, plans):
-                lengths = torch.from_numpy(doc_plan.token_lengths).to(rows.device)
-                d_means = xp2torch(d_array, device=rows.device) / lengths.clamp(min=1)[:, None]
-                d_rows.index_add_(
-                    0, torch.from_numpy(token_rows).to(rows.device), d_means.repeat_interleave(lengths, 0)
-                )
-            for d_array, window_rows in zip(d_windows, plan.window_rows):
-                places = torch.from_numpy(window_rows).to(rows.device)
-                d_rows.index_add_(0, places, xp2torch(d_array, device=rows.device))
-            backprop_rows(d_rows)
+            backprop_rows(unpublish(plan, rows, d_arrays, d_windows))
         return docs
 
     return publish(model, docs, plan, rows), backprop
@@ -223,6 +213,26 @@ def publish(model: Model, docs: InT, plan: Plan, rows: torch.Tensor) -> FullTran
             )
         )
     return encode_docs(docs, datas)
+
+
+def unpublish(
+    plan: Plan, rows: torch.Tensor, d_arrays: Sequence[Floats2d], d_windows: Sequence[Floats2d] = ()
+) -> torch.Tensor:
+    """The backward of `publish`.
+
+    d_arrays (Sequence[Floats2d]): For each doc the gradient of its tokens' vectors, (n_tokens, width); or none at all.
+    d_windows (Sequence[Floats2d]): The same of its windows' vectors, (n_windows, width).
+    RETURNS (torch.Tensor): The gradient of the wordpieces' vectors, (n_rows, width).
+    """
+    d_rows = torch.zeros_like(rows)
+    for d_array, token_rows, doc_plan in zip(d_arrays, plan.token_rows, plan.docs):
+        lengths = torch.from_numpy(doc_plan.token_lengths).to(rows.device)
+        d_means = xp2torch(d_array, device=rows.device) / lengths.clamp(min=1)[:, None]
+        d_rows.index_add_(0, torch.from_numpy(token_rows).to(rows.device), d_means.repeat_interleave(lengths, 0))
+    for d_array, window_rows in zip(d_windows, plan.window_rows):
+        places = torch.from_numpy(window_rows).to(rows.device)
+        d_rows.index_add_(0, places, xp2torch(d_array, device=rows.device))
+    return d_rows
 
 
 def predict_rows(

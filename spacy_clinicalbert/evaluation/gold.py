@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+import numpy
 from spacy.tokens import Doc
 
 from .labels import LabelMap, common_label
@@ -27,12 +28,14 @@ class Note(NamedTuple):
     answers (Set[Answer]): The gold, under common labels.
     labels (Set[str]): The common labels that were annotated here; of others nothing is known.
     gaps (List[Tuple[int, int]]): Where the note's entities are not known, in characters.
+    name (str): Its id, or "#" and its place among the notes that were read, from 0.
     """
 
     text: str
     answers: Set[Answer]
     labels: Set[str]
     gaps: List[Tuple[int, int]]
+    name: str = ""
 
 
 @dataclass
@@ -72,7 +75,7 @@ def read_gold(docs: Iterable[Doc], task: str, heads: Iterable[str], label_map: O
     heads = set(heads)
     read, n_unannotated = [], 0
     own_labels: Set[str] = set()
-    for doc in docs:
+    for number, doc in enumerate(docs):
         stated = _stated_labels(doc, heads)
         if stated == set() or not (doc.has_annotation("ENT_IOB") if task == "ents" else doc.cats):
             n_unannotated += 1
@@ -81,22 +84,29 @@ def read_gold(docs: Iterable[Doc], task: str, heads: Iterable[str], label_map: O
             stated = set(doc.cats) if stated is None else stated & set(doc.cats)
         answers = ent_answers(doc) if task == "ents" else cat_answers(doc, [x for x, p in doc.cats.items() if p >= 0.5])
         own_labels.update(stated or (), (label for *_, label in answers))
-        read.append((doc.text, answers, stated, _gaps(doc) if task == "ents" else []))
+        name = f"#{number}" if doc._.note_id is None else str(doc._.note_id)
+        read.append((doc.text, answers, stated, _gaps(doc) if task == "ents" else [], name))
     sources: Dict[str, Set[str]] = {}
     for label in own_labels:
         common = common_label(label, label_map)
         if common is not None:
             sources.setdefault(common, set()).add(label)
     corpus = Corpus([], set(sources), own_labels, n_unannotated, Counter(), Counter())
-    for text, answers, stated, gaps in read:
+    for text, answers, stated, gaps, name in read:
         mapped, outside = map_answers(answers, label_map)
         corpus.outside_map.update(outside)
         labels = {common for common, own in sources.items() if stated is None or own <= stated}
         if task == "cats":
             labels.update(label for *_, label in mapped)
         corpus.half_annotated.update(label for *_, label in mapped if label not in labels)
-        corpus.notes.append(Note(text, {answer for answer in mapped if answer[2] in labels}, labels, gaps))
+        corpus.notes.append(Note(text, {answer for answer in mapped if answer[2] in labels}, labels, gaps, name))
     return corpus
+
+
+def spread(docs: List[Doc], max_docs: Optional[int]) -> List[Doc]:
+    """RETURNS (List[Doc]): All, or so many at equal distances."""
+    places = numpy.linspace(0, len(docs) - 1, min(max_docs or len(docs), len(docs))).astype(int)
+    return [docs[place] for place in places]
 
 
 def ent_answers(doc: Doc) -> Set[Answer]:

@@ -7,14 +7,13 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 import numpy
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
 from . import counts as why
 from .counts import N_COUNTS, SCORES, count_note
 from .distance import content_words, corpus_distances
-from .gold import HEADS, Corpus, map_answers, read_gold
+from .gold import HEADS, Corpus, map_answers, read_gold, spread
 from .heads import ASSIGNS, Head, find_answers, find_heads
 from .intervals import LEVEL, resample, with_interval
 from .labels import LabelMap, check_label_map, common_label
@@ -74,7 +73,7 @@ def transfer(
     described: Dict[str, Dict[str, Any]] = {}
     for name, source in corpora.items():
         report = Report()
-        docs = _take(list(read_corpus(source, spacy.blank("en"), report)), max_docs)
+        docs = spread(list(read_corpus(source, spacy.blank("en"), report)), max_docs)
         names = {head.name for each in heads.values() for head in each}
         gold[name] = read_gold(docs, task, names.union(HEADS[task]), label_map)
         if not gold[name].notes:
@@ -125,11 +124,6 @@ def check_installed() -> None:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise ImportError(f"{error.name} is needed: pip install 'spacy-clinicalbert[evaluation]'.") from None
-
-
-def _take(docs: List[Doc], max_docs: Optional[int]) -> List[Doc]:
-    places = numpy.linspace(0, len(docs) - 1, min(max_docs or len(docs), len(docs))).astype(int)
-    return [docs[place] for place in places]
 
 
 def _common_labels(heads: List[Head], label_map: Optional[LabelMap]) -> Set[str]:

@@ -174,21 +174,35 @@ class ClinicalNoteClassifier(Head):
     def learn(self, examples: List[Example], targets: Tuple[ndarray, ndarray]) -> float:
         """RETURNS (float): The loss: the cross-entropy."""
         truths, known = targets
-        scores, backprop = self.model.begin_update([example.predicted for example in examples])
-        given = self._windows(scores)
-        notes, backprop_notes = self.model.get_ref("aggregate").begin_update(given)
+        given, notes, backprop = self.begin_update([example.predicted for example in examples])
         # A note without windows has nothing to learn from.
         known = known & (numpy.bincount(given.docs, minlength=given.n_docs) > 0)[:, None]
         loss, d_notes = self._loss(notes, truths, known)
-        d_probabilities, d_hidden = backprop_notes(d_notes)
-        p = given.probabilities
-        if self.cfg["exclusive_classes"]:
-            d_logits = p * (d_probabilities - (p * d_probabilities).sum(axis=1, keepdims=True))
-        else:
-            d_logits = d_probabilities * p * (1 - p)
-        as_floats: Any = self.model.ops.asarray2f
-        backprop((as_floats(d_logits), None if d_hidden is None else as_floats(d_hidden)))  # type: ignore[arg-type]
+        backprop(d_notes)
         return loss
+
+    def begin_update(self, docs: List[Doc]) -> Tuple[Windows, ndarray, Callable[[ndarray], None]]:
+        """Put windows together, with a backward.
+
+        docs (List[Doc]): The predicted Docs of an update.
+        RETURNS (Tuple[Windows, ndarray, Callable]): What the aggregator took; what it gave, (n_docs, n_labels), neither normalised nor calibrated; and
+            what takes the gradient of that.
+        """
+        scores, backprop = self.model.begin_update(docs)
+        given = self._windows(scores)
+        notes, backprop_notes = self.model.get_ref("aggregate").begin_update(given)
+
+        def backprop_windows(d_notes: ndarray) -> None:
+            d_probabilities, d_hidden = backprop_notes(d_notes)
+            p = given.probabilities
+            if self.cfg["exclusive_classes"]:
+                d_logits = p * (d_probabilities - (p * d_probabilities).sum(axis=1, keepdims=True))
+            else:
+                d_logits = d_probabilities * p * (1 - p)
+            as_floats: Any = self.model.ops.asarray2f
+            backprop((as_floats(d_logits), None if d_hidden is None else as_floats(d_hidden)))  # type: ignore[arg-type]
+
+        return given, notes, backprop_windows
 
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `pipeline.note_scorer.score_notes`."""

@@ -1,0 +1,1 @@
+"""Which words made a category or an assertion, and what the encoder's layers attend to."""

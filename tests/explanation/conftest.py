@@ -1,0 +1,3 @@
+from tests.pipeline.conftest import trained
+
+__all__ = ["trained"]

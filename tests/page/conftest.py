@@ -1,0 +1,3 @@
+from tests.deployment.conftest import pipeline
+
+__all__ = ["pipeline"]
