@@ -3,7 +3,7 @@
 import re
 from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, number
+from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, clinical_parts, number, stretches
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
@@ -15,26 +15,33 @@ _POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
 _KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
 _ALSO = r"(?:\sand\s[^.;:,\d]{1,45},)?"  # "and the associated fat,"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
+_RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 # Each pattern has `positive`, `examined` or both; `none` marks the free ones.
 _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
+        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
         rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
-        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic)(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
+        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
         rf"\b(?P<examined>{NUMBER}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
         _FRACTION,
+        _RATIO,
+        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
         rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
         rf"\b{_NODES}(?:\s?\([A-Z]\))?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
         rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
     )
 ]
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
+_WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
+# A fraction behind these is of the whole report.
+_WHOLE = re.compile(r"(?:\bpN\d[a-c]?\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$")
+_CHAIN = 60  # characters from a fraction to the next one of the same list
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
 _AGAIN = re.compile(
@@ -43,7 +50,7 @@ _AGAIN = re.compile(
 )
 _ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
-_STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
+_STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
 
 
 class _Count(NamedTuple):
@@ -87,10 +94,21 @@ def _container(text: str, count: _Count) -> Any:
 
 def _counts(text: str) -> Iterator[_Count]:
     taken = block_keys(text)  # 1 where a count stands already, or where none counts
+    for start, in_clinical in enumerate(clinical_parts(text)):
+        taken[start] |= in_clinical
+    for low, high in stretches(text, _WORDS, 140, 200):
+        yield from _counts_of(text, low, high, taken)
+
+
+def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
+    last = low - _CHAIN  # the end of the last fraction
     for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
+        fraction = pattern.pattern in (_FRACTION, _RATIO)
+        for match in pattern.finditer(text, low, high):
             start, end = match.span()
-            if any(taken[start:end]) or (pattern.pattern == _FRACTION and not _is_fraction_of_nodes(text, match)):
+            if any(taken[start:end]):
+                continue
+            if fraction and not (start - last < _CHAIN or _is_fraction_of_nodes(text, match)):
                 continue
             groups = match.groupdict()
             if "absent" in groups:
@@ -102,12 +120,13 @@ def _counts(text: str) -> Iterator[_Count]:
                 positive = 0
             if positive is not None and examined is not None and positive > examined:
                 continue
+            last = end if fraction else last
             if again := _AGAIN.match(text, end):
                 figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
                 if figures == (positive, examined) or (figures[0] is None and figures[1] == examined):
                     end = again.end()
             taken[start:end] = b"\1" * (end - start)
-            item = pattern.pattern != _FRACTION and bool(_ITEM.search(match.group()))
+            item = bool((_WHOLE.search(text[max(0, start - 60) : start])) if fraction else _ITEM.search(match.group()))
             pair = (positive, examined) if groups.get("positive") or examined is not None else None
             if examined is not None:
                 yield _Count("nodes_examined", examined, start, end, item, pair)
@@ -123,4 +142,4 @@ def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
 def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     before = text[max(0, match.start() - 25) : match.start()]
     near = _NEAR.search(text, max(0, match.start() - 80), match.end() + 25)
-    return bool(near and not _SCORE.search(before) and not _HPF.match(text, match.end()))
+    return bool((near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()])) and not _SCORE.search(before) and not _HPF.match(text, match.end()))

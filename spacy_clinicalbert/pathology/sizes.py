@@ -1,9 +1,10 @@
 """Sizes of the tumour, in millimetres."""
 
 import re
+from string import ascii_letters
 from typing import Iterator, List
 
-from .found import STOP, Found, is_definition
+from .found import STOP, Found, clinical_parts, is_definition
 
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
@@ -11,7 +12,7 @@ _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 _AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|diameter|main line)\b)?"
 _MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for)\.?\s{{0,2}}{_NUM}"
 _SIZE = re.compile(
-    rf"(?<![\d.,/-])(?<![A-Za-z]){_NUM}(?:{_MORE}){{0,2}}(?:\.?\s?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
+    rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
 )
 _ADDITIONAL = re.compile(
     rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
@@ -23,9 +24,9 @@ _LABEL = re.compile(
     r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
-_CHARACTER = rf"(?:[^.;\d]|{STOP})"
+_CHARACTER = rf"(?:[^.;\d\x22]|{STOP})"
 _MEASURING = re.compile(
-    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|[^.;:\d]{{0,25}}[,(]?\s?\(?)$",
+    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|(?:[^.;:\d\x22]|{STOP}){{0,30}}[,(]?\s?\(?(?:(?:max|approx|ca)\.\s)?|\s?:\s?)$",
     re.IGNORECASE,
 )
 # "a carcinoma, extending 4 cm to the margin and measuring 3 cm", "a tumour is found. It measures 3 cm": the subject stands before.
@@ -34,7 +35,7 @@ _SAME_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _THING = re.compile(
-    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and |area|with |by |contain|reveal|show|present|which)(?:[^.;:\d]|{STOP})){{0,60}}\b{_TUMOUR}\b",
+    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and\s|area|with |by |contain|reveal|show|present|which|has |have |had |is |are )(?:[^.;:\d\x22]|{STOP})){{0,80}}\b{_TUMOUR}\b",
     re.IGNORECASE,
 )
 _OTHER = re.compile(
@@ -43,16 +44,29 @@ _OTHER = re.compile(
 )
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
-    rf"{STOP}?\s?(?:from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below)",
+    rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below)",
     re.IGNORECASE,
 )
+# The size that follows another one of the same item: "1.6 cm, left lobe and 0.4 cm right".
+_SECOND = re.compile(r"[^.;:\d]{0,25}(?:\band|&|,)\s(?=\d)", re.IGNORECASE)
+_BY_TUMOUR = re.compile(rf"\b(?:by|from)\s(?:the|a|this)\s(?:\w{{1,10}}\s)?$", re.IGNORECASE)
+_START = re.compile(r"\d+")
 _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>])\s?$", re.IGNORECASE)
+
+
+_GLUED = tuple("0123456789.,/-_") + tuple(ascii_letters)
 
 
 def find_sizes(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `tumour_size`, a list in mm, the greatest first."""
-    for match in _SIZE.finditer(text):
+    clinical = clinical_parts(text)
+    last = second = -1  # the end of the last size, and of the last one that an item's name stands before
+    for place in _START.finditer(text):
+        match = None if place.start() < last or text[place.start() - 1 : place.start()] in _GLUED else _SIZE.match(text, place.start())
+        if not match or clinical[place.start()]:
+            continue
         start, end = match.span()
+        last = end
         before = text[max(0, start - 90) : start]
         label = _LABEL.search(before)
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
@@ -60,6 +74,8 @@ def find_sizes(text: str) -> Iterator[Found]:
             units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
         if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
             continue
+        if second >= 0 and (more := _SECOND.match(text, second)) and more.end() == start:
+            label = more
         if not (label or _is_measured(text, start, end)) or is_definition(text, start):
             continue
         numbers = _millimetres(match.group(), units[-1])
@@ -67,6 +83,8 @@ def find_sizes(text: str) -> Iterator[Found]:
             end = more.end()
             numbers += _millimetres(more.group(1), more.group(1))
         if 0 not in numbers:
+            second = end if label else second
+            last = max(last, end)
             yield Found("tumour_size", sorted(numbers, reverse=True), start, end)
 
 

@@ -4,19 +4,26 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern, Tuple
 
-from .found import JOIN, Found, is_clinical
+from .found import JOIN, Found, clinical_parts, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
-    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|evidence|of|residual)[\s.]{1,3}){0,3}$",
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$",
     re.IGNORECASE,
+)
+# "no dysplasia or adenocarcinoma", "negative for high grade dysplasia and invasive carcinoma"
+_NEGATED = re.compile(
+    r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$", re.IGNORECASE
 )
 _NOT_AFTER = re.compile(
-    r"\s(?:patient|checklist|specimens?|protocol)\b"
-    r"|(?:\scomponent)?\s?(?::|is)?\s?(?:not\s(?:identified|present|seen|applicable|found)|absent|none|n/?a\b)",
+    r"\s(?:patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
+    r"|(?:\s(?:component|features))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b(?!\.)|n/?a\b)",
     re.IGNORECASE,
 )
+_HEADS = ("carcinoma", "sarcoma", "melanoma", "mesothelioma", "seminoma", "ganglioma", "cytoma", "thymoma", "teratoma", "sac tum", "cell tum", "cell neo", "lymphoma", "blastoma", "glioma")
+# "Type 2" papillary renal carcinoma
+_TYPE_BEFORE = re.compile(r"\btype\s(?P<type>[12]|ii?)[\"'`)]{0,2}[\s,]{1,2}$", re.IGNORECASE)
 _BARE = frozenset(
     "carcinoma|sarcoma|invasive carcinoma|malignant|infiltrating carcinoma|primary carcinoma|lymphoma|invasive".split(
         "|"
@@ -28,7 +35,7 @@ _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
 # What is written in more than one way, and the way that the record has it.
-_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"))
+_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"), ("adonocarcinoma", "adenocarcinoma"))
 
 
 @lru_cache
@@ -56,18 +63,29 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
 def find_types(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
     pattern, dropped = _pattern()
-    found = [(match.group("type"), match) for match in pattern.finditer(text)]
+    clinical = clinical_parts(text)
+    found = [
+        (match.group("type"), match)
+        for low, high in stretches(text, _HEADS, 140, 150)
+        for match in pattern.finditer(text, low, high)
+    ]
     for short, name in load_terms()["types"]["renames"].items():
-        found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
+        if short in text:
+            found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
     for name, match in found:
-        before = text[max(0, match.start() - 50) : match.start()]
-        if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()) or is_clinical(text, match.start()):
+        before = text[max(0, match.start() - 70) : match.start()]
+        if clinical[match.start()] or _NOT_BEFORE.search(before) or _NEGATED.search(before):
+            continue
+        if _NOT_AFTER.match(text, match.end()):
             continue
         tail = match.group()[len(name) :] if match.group().startswith(name) else ""
         value = _normalised(name.replace(",", " ") + tail, dropped)
+        start = match.start()
+        if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
+            value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
         if value and value not in _BARE and not value.startswith("metastatic"):
             attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
-            yield Found("histologic_type", value, *match.span(), attributes)
+            yield Found("histologic_type", value, start, match.end(), attributes)
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
