@@ -42,7 +42,7 @@ _BLOCKS_LENGTH = 1500  # characters
 # Heads of what others than the pathologist say, and what ends it.
 _CLINICAL = re.compile(
     r"(?:(?:clinical|patient|medical|relevant)\s(?:history|diagnos[ie]s|information|data|details|notes?|info|impression)"
-    r"|(?:chief complaint|pre-?\s?op(?:erative)?|post-?\s?op(?:erative)?)[^:.]{0,25}?(?:diagnos[ie]s|dx)|history|indications?|clinical)\b[^.:]{0,15}[:.]",
+    r"|(?:chief complaint|pre-?\s?op(?:erative)?|post-?\s?op(?:erative)?)[^:.]{0,25}?(?:diagnos[ie]s|dx))\b[^.:]{0,15}[:.]|\b(?:history|indications?|clinical)\s?[:.]",
     re.IGNORECASE,
 )
 _CLINICAL_WORDS = ("clinical", "history", "pre-op", "preop", "pre op", "post-op", "postop", "chief complaint", "indication")

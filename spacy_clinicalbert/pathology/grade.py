@@ -18,7 +18,7 @@ _ITEM = re.compile(
 # "The worst differentiation: III/IV", of hepatocellular carcinoma
 _WORST = re.compile(rf"\b(?:worst|major)\sdifferentiation\s?:?\s?(?P<a>{_FIGURE})(?:\s?/\s?IV)?", re.IGNORECASE)
 _FUHRMAN = re.compile(
-    rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+    rf"\bFu(?:hr|rh|r|h)mann?(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NUCLEAR = re.compile(
     rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
@@ -36,19 +36,20 @@ _GRADE = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH)G\s?(?P<a>[1-4])\b")
+_GRADED = re.compile(r"differentiat|grad(?:e|ing)|oma\b|p?T[1-4]|\bNHG", re.IGNORECASE)
 _LEVEL = re.compile(
-    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|PanIN|urothelial dysp|B.?cell|lymphoma))",
+    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
     re.IGNORECASE,
 )
 _LEVEL_ITEM = re.compile(r"\bgrade\s?:\s?(?P<a>low|high)\b(?!\sgrade)", re.IGNORECASE)
 _DYSPLASIA = re.compile(r"(?:dysplasia|in situ|DCIS|PIN|adenoma)\W{1,3}(?:\(\s?)?$", re.IGNORECASE)
 _NOT = re.compile(
-    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
+    r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
     re.IGNORECASE,
 )
 
 
-_WORDS = ("differentia", "fuhrman", "grade", "nottingham", "gleason", "(g", "nhg")
+_WORDS = ("differentia", "fuhrman", "furhman", "furman", "grade", "nottingham", "gleason", "(g", "nhg")
 
 
 def find_grades(text: str) -> Iterator[Found]:
@@ -83,6 +84,8 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not (_NOT.search(before + match.group()) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
             yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
     for match in _ABBREVIATED.finditer(text, low, high):
+        if not _GRADED.search(text, max(0, match.start() - 50), match.end() + 12):
+            continue  # the name of a block
         yield Found("grade", f"G{match['a']}", *match.span())
     for match in _LEVEL.finditer(text, low, high):
         if not (_NOT.search(text, match.start(), match.end() + 40) or _DYSPLASIA.search(text[: match.start()][-30:])):

@@ -6,17 +6,17 @@ from typing import Iterator, List, Match, Optional, Pattern, Tuple
 from .found import INSIDE, Found, clinical_parts, is_definition, stretches
 
 _VESSELS = (
-    r"(?:(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
-    r"(?:blood\s)?(?:vascular|venous|vessel|vein)(?:\W{1,3}(?:/|and|or)?\W{0,2}lymphatic)?(?:\W{1,3}space)?(?!\W{1,3}(?:wall|margin)))"
+    r"(?:angio(?=invasion)|(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
+    r"(?:blood\s)?(?:vascular(?:\schannel)?|venous|vessel|vein)(?:\W{1,3}(?:/|and|or)?\W{0,2}lymphatic)?(?:\W{1,3}space)?(?!\W{1,3}(?:wall|margin)))"
 )
 _NERVES = r"(?:peri\W?neural|neural)"
 _ASIDE = r"(?:\s?[(/\[][^)\]]{0,40}[)\]])?"
-_INVASION = rf"{_ASIDE}[\s.]{{1,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
+_INVASION = rf"{_ASIDE}[\s.]{{0,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
 _STATUS = (
     r"[\s:.,\-]{1,8}(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definitely\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!t)|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
-_NO = rf"\b(?:no|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
+_NO = rf"\b(?:no\.?|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
 _WITH = r"\b(?:with|shows?|presence\sof|invasion\sof|invades)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
@@ -47,22 +47,23 @@ _SHARED = re.compile(
 )
 # "Multifocal invasion of lymph and blood vessels"
 _VESSEL_WORDS = re.compile(
-    r"\binva\w{2,6}\sof\s(?:the\s)?(?:lymph(?:atics?)?(?:\s(?:vessels|spaces))?(?:\s(?:and|or)[\s.]{1,2}blood\svessels)?|blood\svessels|veins|vessels)\b(?!\snodes?)",
+    r"\binva\w{2,6}\sof\s(?:the\s)?(?:lymph(?:atics?)?(?:\s(?:vessels|spaces))?(?:\s(?:and|or)[\s.]{1,2}blood\svessels)?|blood\svessels|veins|vessels)\b(?!\snodes?)"
+    r"|\btumou?r\s(?:tissue|cells|emboli|thromb\w{1,3})[^.;:]{0,25}\s(?:in|within)\s[^.;:]{0,22}\bvessels\b",
     re.IGNORECASE,
 )
 # The items of a form that names invasion in its head: "Lymphatic (small vessel): Not identified."
 _BY_SIZE = re.compile(rf"\b(?:lymphatic|venous)s?\s?\((?:small|large)[\s-]vessels?\)(?:\sinvasion)?\s?(?=:){_STATUS}", re.IGNORECASE)
 # L0, V1, Pn1 beside the stage
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012])(?=[\s,.;)/]|$)")
-_STAGE = re.compile(r"p[TN]\s?\d|(?<![A-Za-z0-9])R[0O12](?![\w.])")
+_STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012][,\s]{1,2}V\s?[012]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
 _NEGATION = re.compile(
-    r"\b(?:no|without|negative for|absence of|free of)\s(?P<between>(?:[a-z/-]{1,20}[\s.,]{1,2}){0,8})$", re.IGNORECASE
+    r"(?s:.*)\b(?P<no>no\.?|without|negative for|absence of|free of)\s(?P<between>(?:[a-z/-]{1,20}[\s.,]{1,2}){0,8})$", re.IGNORECASE
 )
 _STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
 _OTHER = re.compile(r"(?:renal|hepatic|splenic|adrenal|jugular|major|large|main) veins?|portal|caval|vena cava|vortex", re.IGNORECASE)
-_WORDS = ("invasi", "permeat", "involvement", "embol", "infiltration", "lvi", "pni", "vessel)", "vessels)")
+_WORDS = ("invasi", "vessels", "permeat", "involvement", "embol", "infiltration", "lvi", "pni", "vessel)", "vessels)")
 
 
 def find_invasion(text: str) -> Iterator[Found]:
@@ -132,4 +133,4 @@ def _negation(text: str, match: Match[str]) -> Optional[int]:
     if not found or _BUT.search(found["between"]) or _STOPPED.search(found["between"] + text[match.start()]):
         return None
     listed = re.search(r"\b(?:or|nor)\b", found["between"]) or _REPORTED.search(match.group())
-    return low + found.start() if listed or "," not in found["between"] else None
+    return low + found.start("no") if listed or "," not in found["between"] else None

@@ -31,21 +31,21 @@ _BACKWARD = (
     (
         "uninvolved",
         re.compile(
-            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:surgical\s|resection\s){{0,2}}{_MARGIN}|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade){INSIDE}{{0,30}}?{_MARGIN}",
+            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
     (
         "close",
         re.compile(
-            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\s(?:less\.?\s?than\s)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface){INSIDE}){{0,50}}?{_MARGIN}",
+            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\.?\s(?:less\.?\s?than\s|<\s?)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface){INSIDE}){{0,50}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
     (
         "involved",
         re.compile(
-            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:present\s)?at(?!\sleast)(?=\sthe\s)|positive){INSIDE}{{0,40}}?{_MARGIN}",
+            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),

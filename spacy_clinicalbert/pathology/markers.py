@@ -26,17 +26,17 @@ NAMES: Dict[str, str] = {
     "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"(?:cyto)?keratin(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
 }  # fmt: skip
 _VOCABULARY = Vocabulary(NAMES, behind="")
-_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|overexpressed|amplified|unamplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
+_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
 _HOW = r"(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
 # Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
     rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
-    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?)){{0,4}}[\s:.,\-]{{0,4}}{_HOW}{_RESULT})",
+    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,\-]{{0,4}}{_HOW}{_RESULT})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?:\s(?:index|labell?ing|proliferati\w{2,4}|rate|positive|is|in|of|approximately|about|up|to)|[+:\s(]){0,6}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
+    r"(?:\s(?:shows|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
 _SCORE = re.compile(
@@ -49,10 +49,10 @@ _MUTATED = re.compile(
 _MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|[\d-]+|and)\s){0,6}$", re.IGNORECASE)
 _WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
 # Between two names of a list.
-_NEXT = re.compile(rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:for\s)?$")
+_NEXT = re.compile(rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$")
 # In front of a list.
 _FOR = re.compile(
-    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))\s(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:for|with)"
+    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:for|with)"
     r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}$"
     r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
     re.IGNORECASE,
@@ -118,7 +118,7 @@ def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
 
 def _value(result: str) -> str:
     result = result.lower()
-    if result.startswith(("neg", "lost", "not ", "unamp", "wild")) or result == "-":
+    if result.startswith(("neg", "lost", "not ", "unamp", "non", "wild")) or result == "-":
         return "negative"
     return "indeterminate" if result in ("indeterminate", "equivocal") else "positive"
 

@@ -13,14 +13,14 @@ _FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
 _HOW_MANY = rf"(?:{NUMBER}|\(\d{{1,2}}\))"
 _POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
 _KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
-_ALSO = r"(?:\sand\s[^.;:,\d]{1,45},)?"  # "and the associated fat,"
+_ALSO = rf"(?:\sand\s(?:(?![\d,]){INSIDE}){{1,45}}?,?)?"  # "and the associated fat,"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
 _RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 # Each pattern has `positive`, `examined` or both; `none` marks the free ones.
 _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
+        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
         rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
@@ -38,6 +38,7 @@ _PATTERNS: List["re.Pattern[str]"] = [
     )
 ]
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
+_LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Z]|\d{1,2})\s?[.):]\s")  # of a specimen
 _WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
 # A fraction behind these is of the whole report.
 _WHOLE = re.compile(r"(?:\bpN\d[a-c]?\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$")
@@ -88,7 +89,8 @@ def _container(text: str, count: _Count) -> Any:
     """What tells two counts of equal value apart: the station that they name, else their place."""
     stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
     names = [each.group() for each in stations if each.start() > stations[-1].start() - 22]
-    container = frozenset(name.lower() for name in names) or count.start
+    labels = _LABEL.findall(text, max(0, count.start - 400), count.start)
+    container = frozenset(name.lower() for name in names) or (labels[-1] if labels else count.start)
     return container if count.field == "nodes_examined" else (container, count.pair)
 
 

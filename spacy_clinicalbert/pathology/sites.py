@@ -9,7 +9,7 @@ from .terms import load_terms
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
 _SPECIMEN = (
     r"specimens?(?:\s?\(s\))?(?:\s(?:received|type|source|submitted))?\s?[:.]|labell?ed|part\s[A-Z]|nature of specimens?|(?:^|[.:;]\s)(?:[A-Z]{1,2}\d?|\d{1,2})\s?[.:)]|"
-    r"biopsy of|resection of|excision of|portion of"
+    r"(?:biopsy|resection|excision|enucleation|ectomy|amputation) of|(?<!with )(?<!with a )(?<!attached )portion of"
 )
 _NAMED = re.compile(rf"(?:{_SPECIMEN})[^.;]{{0,45}}$", re.IGNORECASE)
 _CUE = re.compile(
@@ -38,11 +38,11 @@ _ITEM = re.compile(
 )
 # Nothing of the organ was received, wherever that stands.
 _ABSENT = re.compile(
-    r"(?:s|\(s\))?\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s(?:present|identified|received|submitted|applicable|sampled)|none\b|absent|n/?a\b)",
+    r"(?:s|\(s\))?\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s(?:present|identified|received|submitted|applicable|sampled)|none\b|absent|n/?a\b|uninvolved|unremarkable|involved)",
     re.IGNORECASE,
 )
 _NODE_ITEM = re.compile(
-    r"(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
+    r"(?!:\s?metasta)(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
     re.IGNORECASE,
 )
 _STATION = re.compile(
@@ -70,6 +70,7 @@ _LATERALITY = re.compile(
 _NOT_SIDED = re.compile(
     r"node|adnex|ureter|seminal|margin|axill|pelvic|iliac|neck|tube|crus|vein|artery|obturator|inguinal", re.IGNORECASE
 )
+_MEASURED = re.compile(r"\slobe,?\s(?:\(?\d|measures|of\sthyroid\smeasures)", re.IGNORECASE)  # how large each half is
 _ADNEXA = re.compile(r"\W{1,3}(?:salping|oophor|adnex)", re.IGNORECASE)
 _OPERATED = re.compile(r"ectomy\s?,?\s?\(?$", re.IGNORECASE)
 _OVARIAN = re.compile(
@@ -118,7 +119,7 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
 def _is_node_site(text: str, match: Match[str], before: str) -> bool:
     end = match.end()
     bare = match.group().lower() in ("node", "nodes")
-    if _NODE_ITEM.match(text, end) or _ABSENT.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
+    if _NODE_ITEM.match(text, end) or before.lower().endswith((" no ", "(no ")) or _ABSENT.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
         return False
     station = _STATION.search(before)
     if bare and not (station or re.search("specimen", before, re.IGNORECASE)):
@@ -139,9 +140,10 @@ def _labelled(text: str, start: int) -> bool:
 
 
 def _sides(text: str) -> Iterator[Found]:
+    blocks = block_keys(text)
     for low, high in stretches(text, _SIDE_WORDS, 2, 12):
         for match in _SIDE.finditer(text, low, high):
-            if _is_side(text, match):
+            if not blocks[match.start()] and _is_side(text, match):
                 word = match.group().lower()
                 yield Found("laterality", _WORDS.get(word, word), *match.span())
 
@@ -151,7 +153,7 @@ def _is_side(text: str, match: Match[str]) -> bool:
     before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
     if _LATERALITY.search(before):
         return True
-    if _ADNEXA.match(after):
+    if _ADNEXA.match(after) or _MEASURED.match(after):
         return False
     if not _NOT_SIDED.search(re.split(r"[.;:]", after)[0]):
         if sided := _SIDED.match(after):

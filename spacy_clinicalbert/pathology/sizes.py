@@ -1,7 +1,6 @@
 """Sizes of the tumour, in millimetres."""
 
 import re
-from string import ascii_letters
 from typing import Iterator, List
 
 from .found import STOP, Found, clinical_parts, is_definition
@@ -9,18 +8,18 @@ from .found import STOP, Found, clinical_parts, is_definition
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
-_AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|diameter|main line)\b)?"
-_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for)\.?\s{{0,2}}{_NUM}"
+_AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
+_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}"
 _SIZE = re.compile(
     rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
 )
 _ADDITIONAL = re.compile(
-    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
+    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s(]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
     re.IGNORECASE,
 )
-_TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
+_TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|\w{0,12}carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
 _LABEL = re.compile(
-    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;]\ssize|pT[1-4][a-d]?\s?\())"
+    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;,-]\s(?:size|(?:largest|greatest|maximal|maximum)?\s?diameter)|(?:gross|microscopic) measurement|pT[1-4][a-d]?\s?\())"
     r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
@@ -31,7 +30,7 @@ _MEASURING = re.compile(
 )
 # "a carcinoma, extending 4 cm to the margin and measuring 3 cm", "a tumour is found. It measures 3 cm": the subject stands before.
 _SAME_SUBJECT = re.compile(
-    rf"{_TUMOUR}\b(?:[^.;]|{STOP}|\.(?=\sIt\smeasures)){{0,180}}?(?:\band measuring|\bIt measures)(?:\s(?:a|max\.?|maximum|maximally|up|to|of|approximately|about)\b){{0,3}}\s$",
+    rf"{_TUMOUR}\b(?:[^.;]|{STOP}|\.(?=\sIt\smeasures)){{0,180}}?(?:\band measuring|\bIt measures)(?:\s(?:a|max\.?|maximum|maximally|up|to|of|approximately|about)\b\.?){{0,3}}\s$",
     re.IGNORECASE,
 )
 _THING = re.compile(
@@ -44,17 +43,19 @@ _OTHER = re.compile(
 )
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
-    rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below)",
+    rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below"
+    rf"|(?:(?!tumou?r|mass|nodule|lesion|in\s|of\s|invol|with\s|from\s|and\s)[a-z-]{{2,14}},?[\s.]{{1,2}}){{0,3}}(?:portion|segment|fragment|piece|specimen|lobe|adrenal|kidney|lung|wedge|ellipse|aggregate|tissue|node|gland|spleen|resection|\w{{3,20}}ectomy)\b)",
     re.IGNORECASE,
 )
 # The size that follows another one of the same item: "1.6 cm, left lobe and 0.4 cm right".
 _SECOND = re.compile(r"[^.;:\d]{0,25}(?:\band|&|,)\s(?=\d)", re.IGNORECASE)
 _BY_TUMOUR = re.compile(rf"\b(?:by|from)\s(?:the|a|this)\s(?:\w{{1,10}}\s)?$", re.IGNORECASE)
 _START = re.compile(r"\d+")
-_COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>])\s?$", re.IGNORECASE)
+_COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>]=?|[≤≥])\s?$", re.IGNORECASE)
 
 
-_GLUED = tuple("0123456789.,/-_") + tuple(ascii_letters)
+_GLUED = re.compile(r"[\w.,/-]$|\d:$")  # no number begins here
+_IN_SITU = re.compile(r"in situ|intraductal|DCIS", re.IGNORECASE)
 
 
 def find_sizes(text: str) -> Iterator[Found]:
@@ -62,7 +63,7 @@ def find_sizes(text: str) -> Iterator[Found]:
     clinical = clinical_parts(text)
     last = second = -1  # the end of the last size, and of the last one that an item's name stands before
     for place in _START.finditer(text):
-        match = None if place.start() < last or text[place.start() - 1 : place.start()] in _GLUED else _SIZE.match(text, place.start())
+        match = None if place.start() < last or _GLUED.search(text[max(0, place.start() - 2) : place.start()]) else _SIZE.match(text, place.start())
         if not match or clinical[place.start()]:
             continue
         start, end = match.span()
@@ -72,6 +73,8 @@ def find_sizes(text: str) -> Iterator[Found]:
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
         if not units and label:
             units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
+        if label and label.group().lower().startswith(("gross m", "micro")) and _IN_SITU.search(before):
+            continue
         if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
             continue
         if second >= 0 and (more := _SECOND.match(text, second)) and more.end() == start:
@@ -98,7 +101,7 @@ def _is_measured(text: str, start: int, end: int) -> bool:
     if same and not _NOT_SUBJECT.search(same.group()):
         return True
     thing = _THING.match(text, end)
-    return bool(thing and not _OTHER.search(thing.group() + before[-15:]))
+    return bool(thing and not _OTHER.search(thing.group() + before[-17:]))
 
 
 def _millimetres(text: str, unit: str) -> List[float]:

@@ -20,7 +20,7 @@ _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
 )
 # "Primary tumor (pT): 2a", with the value alone behind the item's name.
-_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?![\w.]|\s?(?:cm|mm)\b)")
+_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b)")
 # Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")

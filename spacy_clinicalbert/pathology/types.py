@@ -8,7 +8,7 @@ from .found import JOIN, Found, clinical_parts, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|mimic\w{0,5}|similar to|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
     r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$",
     re.IGNORECASE,
 )
@@ -18,7 +18,7 @@ _NEGATED = re.compile(
 )
 _NOT_AFTER = re.compile(
     r"\s(?:patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
-    r"|(?:\s(?:component|features))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b(?!\.)|n/?a\b)",
+    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b(?!\.)|n/?a\b)",
     re.IGNORECASE,
 )
 _HEADS = ("carcinoma", "sarcoma", "melanoma", "mesothelioma", "seminoma", "ganglioma", "cytoma", "thymoma", "teratoma", "sac tum", "cell tum", "cell neo", "lymphoma", "blastoma", "glioma")
@@ -47,16 +47,16 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
         return alternatives.replace(" ", gap)
 
     qualifiers = "|".join(sorted(parts["qualifiers"].split("|"), key=len, reverse=True))
-    words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}")
+    words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}|and")
     number = f"(?:{gap}(?:II|I|[12])\\b)"
     tail = (
         f"{gap}(?:(?:exhibiting|showing){gap})?(?:predominantly{gap}(?:(?:of|an?|the){gap}){{0,2}})?(?:{joined(parts['kinds'])})"
-        f"(?:{gap}(?:type|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
+        f"(?:{gap}(?:types?|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
         f"|{gap}type{number}"
-        f"|(?:{gap}of{gap}[a-z]{{4,10}})?{gap}with{gap}(?:[a-z]{{4,16}}{gap}){{1,2}}(?:features|differentiation|cells|component)"
+        f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
     return re.compile(
-        rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
+        rf"\b(?P<type>(?:(?:{joined(parts['kinds'])}){gap}(?:variant|type){gap}of{gap})?(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
     ), re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE)
 
 
@@ -89,8 +89,8 @@ def find_types(text: str) -> Iterator[Found]:
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
-    value = re.sub(r"\sof\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", name.lower()))
-    value = dropped.sub("", value).strip(" ,-/")
+    value = re.sub(r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", name.lower()))
+    value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
     for written, usual in _FORMS:
         value = value.replace(written, usual)
     value = re.sub(r"\btype (ii|i)\b", lambda match: f"type {_ROMAN[match[1]]}", value)
