@@ -9,7 +9,7 @@ _DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "u
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 _FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
 _DIFFERENTIATED = re.compile(
-    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|un)(?:[\s-]{{0,2}}(?:-|to|and|/)[\s-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
+    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|un)(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
     re.IGNORECASE,
 )
 _ITEM = re.compile(
@@ -24,11 +24,16 @@ _NUCLEAR = re.compile(
     rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NOTTINGHAM = re.compile(
-    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:G|grade\s)?(?P<a>\d|III|II|I)(?!\d|\.\d|\+)(?:\s?/\s?9)?",
+    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:G|grade\s)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
     rf"\bGleason(?:[^\d.;]|{STOP}){{0,40}}(?:(?:10|\d)\s?[\(:=]{{1,2}}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
+    re.IGNORECASE,
+)
+# "Primary pattern: grade 3. Secondary pattern: grade 4"
+_PATTERNS = re.compile(
+    r"\bprimary\s(?:Gleason\s)?(?:pattern|grade)\W{1,3}(?:grade\s)?(?P<a>[1-5])[^\d]{1,6}secondary\s(?:Gleason\s)?(?:pattern|grade)\W{1,3}(?:grade\s)?(?P<b>[1-5])\b",
     re.IGNORECASE,
 )
 _GRADE = re.compile(
@@ -44,7 +49,7 @@ _LEVEL = re.compile(
 _LEVEL_ITEM = re.compile(r"\bgrade\s?:\s?(?P<a>low|high)\b(?!\sgrade)", re.IGNORECASE)
 _DYSPLASIA = re.compile(r"(?:dysplasia|in situ|DCIS|PIN|adenoma)\W{1,3}(?:\(\s?)?$", re.IGNORECASE)
 _NOT = re.compile(
-    r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
+    r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|(?:primary|secondary|tertiary) pattern|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
     re.IGNORECASE,
 )
 
@@ -73,10 +78,10 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not _NOT.search(text, max(0, match.start() - 60), match.end()):
             yield Found("grade", f"nuclear {_figures(match)}", *match.span())
     for match in _NOTTINGHAM.finditer(text, low, high):
-        figure = _figures(match)
-        value = f"G{figure}" if match["grade"] and int(figure) < 4 else f"Nottingham {figure}"
+        is_grade = match["grade"] and match["a"] in ("1", "2", "3", "I", "II", "III")
+        value = f"G{_figures(match, '-G')}" if is_grade else f"Nottingham {_figures(match)}"
         yield Found("grade", value, *match.span())
-    for match in _GLEASON.finditer(text, low, high):
+    for match in (*_GLEASON.finditer(text, low, high), *_PATTERNS.finditer(text, low, high)):
         first, second = int(match["a"]), int(match["b"])
         yield Found("grade", f"Gleason {first}+{second}={first + second}", *match.span())
     for match in _GRADE.finditer(text, low, high):

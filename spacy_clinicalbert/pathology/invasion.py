@@ -6,7 +6,7 @@ from typing import Iterator, List, Match, Optional, Pattern, Tuple
 from .found import INSIDE, Found, clinical_parts, is_definition, stretches
 
 _VESSELS = (
-    r"(?:angio(?=invasion)|(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
+    r"(?:angio-?(?=invasion)|(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
     r"(?:blood\s)?(?:vascular(?:\schannel)?|venous|vessel|vein)(?:\W{1,3}(?:/|and|or)?\W{0,2}lymphatic)?(?:\W{1,3}space)?(?!\W{1,3}(?:wall|margin)))"
 )
 _NERVES = r"(?:peri\W?neural|neural)"

@@ -52,7 +52,7 @@ _WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
 _NEXT = re.compile(rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$")
 # In front of a list.
 _FOR = re.compile(
-    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:for|with)"
+    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:for|with)"
     r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}$"
     r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
     re.IGNORECASE,

@@ -25,6 +25,8 @@ _PATTERNS: List["re.Pattern[str]"] = [
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        rf"\bnumber\sof\s{_NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b",
+        rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{_NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
         rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
@@ -33,12 +35,12 @@ _PATTERNS: List["re.Pattern[str]"] = [
         _RATIO,
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
         rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
-        rf"\b{_NODES}(?:\s?\([A-Z]\))?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
+        rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
         rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
     )
 ]
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
-_LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Z]|\d{1,2})\s?[.):]\s")  # of a specimen
+_LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
 _WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
 # A fraction behind these is of the whole report.
 _WHOLE = re.compile(r"(?:\bpN\d[a-c]?\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$")
@@ -49,7 +51,7 @@ _AGAIN = re.compile(
     rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)",
     re.IGNORECASE,
 )
-_ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
+_ITEM = re.compile(rf"(?:[:.;]|\b(?:is|was))\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
 _STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
 

@@ -19,6 +19,7 @@ _FORMS = (
     ("oesophag", "esophag"),
     ("biopsies", "biopsy"),
     ("ectomies", "ectomy"),
+    ("whipple's", "whipple"),
     ("histerectomy", "hysterectomy"),
     ("salpingooophorectomy", "salpingo-oophorectomy"),
     ("salpingo oophorectomy", "salpingo-oophorectomy"),

@@ -55,7 +55,11 @@ _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equa
 
 
 _GLUED = re.compile(r"[\w.,/-]$|\d:$")  # no number begins here
-_IN_SITU = re.compile(r"in situ|intraductal|DCIS", re.IGNORECASE)
+# What an item about size is of, where it is not the invasive tumour.
+_NOT_TUMOUR = re.compile(
+    r"(?:in situ|intraductal|DCIS)\b[^:]{0,45}(?:gross|microscopic)\b[^:]{0,25}measurement\W{0,3}$|(?:weight\s?:[^:]{0,20}|(?:specimen|prostate|gland|biopsy|metasta\w{1,3}|deposit)\W{1,3})size\W{0,3}$",
+    re.IGNORECASE,
+)
 
 
 def find_sizes(text: str) -> Iterator[Found]:
@@ -73,7 +77,7 @@ def find_sizes(text: str) -> Iterator[Found]:
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
         if not units and label:
             units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
-        if label and label.group().lower().startswith(("gross m", "micro")) and _IN_SITU.search(before):
+        if label and _NOT_TUMOUR.search(before):
             continue
         if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
             continue
@@ -95,7 +99,7 @@ def _is_measured(text: str, start: int, end: int) -> bool:
     """Whether it is a tumour that the words around a size speak of."""
     before = text[max(0, start - 90) : start]
     measuring = _MEASURING.search(before)
-    if measuring and not _OTHER.search(before[max(0, measuring.start() - 15) :]):
+    if measuring and not _OTHER.search(before[max(0, measuring.start() - 22) :]):
         return True
     same = _SAME_SUBJECT.search(text[max(0, start - 240) : start])
     if same and not _NOT_SUBJECT.search(same.group()):

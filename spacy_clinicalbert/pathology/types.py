@@ -17,7 +17,7 @@ _NEGATED = re.compile(
     r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$", re.IGNORECASE
 )
 _NOT_AFTER = re.compile(
-    r"\s(?:patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
+    r"-[A-Z0-9]\b|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
     r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b(?!\.)|n/?a\b)",
     re.IGNORECASE,
 )
@@ -89,7 +89,7 @@ def find_types(text: str) -> Iterator[Found]:
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
-    value = re.sub(r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", name.lower()))
+    value = re.sub(r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)", "", re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name.lower()))
     value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
     for written, usual in _FORMS:
         value = value.replace(written, usual)
