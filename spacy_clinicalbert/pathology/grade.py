@@ -5,11 +5,11 @@ from typing import Iterator, Match
 
 from .found import GAP, STOP, Found, clinical_parts, stretches
 
-_DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
+_DEGREE = {"badly": 3, "well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 _FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
 _DIFFERENTIATED = re.compile(
-    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|un)(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
+    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|badly|un)(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
     re.IGNORECASE,
 )
 _ITEM = re.compile(
@@ -40,8 +40,9 @@ _GRADE = re.compile(
     rf"\bgrade(?:\s?\([^)\d]{{1,40}}\))?\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
     re.IGNORECASE,
 )
-_ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH)G\s?(?P<a>[1-4])\b")
-_GRADED = re.compile(r"differentiat|grad(?:e|ing)|oma\b|p?T[1-4]|\bNHG", re.IGNORECASE)
+_ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH|(?<=[\s;,]))G\s?(?P<a>[1-4])\b(?!\s?[-:])")
+# Beside which words "G2" is a grade and not the name of a block.
+_GRADED = re.compile(r"\bG\s?[1-4][\s,;/.)]{1,4}(?:p\s?T\s?\d|p?N\d|[LVR]\s?[012])|(?:oma|differentiated|grade|grading)[\s,.(:]{1,3}G\s?[1-4]\b|\bNHG|\(G[1-4],?\s", re.IGNORECASE)
 _LEVEL = re.compile(
     rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
     re.IGNORECASE,
@@ -54,7 +55,7 @@ _NOT = re.compile(
 )
 
 
-_WORDS = ("differentia", "fuhrman", "furhman", "furman", "grade", "nottingham", "gleason", "(g", "nhg")
+_WORDS = ("differentia", "fuhrman", "furhman", "furman", "grade", "nottingham", "gleason", "(g", "nhg", " g1", " g2", " g3", " g4", " g 1", " g 2", " g 3")
 
 
 def find_grades(text: str) -> Iterator[Found]:
@@ -89,7 +90,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not (_NOT.search(before + match.group()) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
             yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
     for match in _ABBREVIATED.finditer(text, low, high):
-        if not _GRADED.search(text, max(0, match.start() - 50), match.end() + 12):
+        if not _GRADED.search(text, max(0, match.start() - 18), match.end() + 12):
             continue  # the name of a block
         yield Found("grade", f"G{match['a']}", *match.span())
     for match in _LEVEL.finditer(text, low, high):

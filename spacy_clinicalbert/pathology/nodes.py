@@ -7,7 +7,7 @@ from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, clini
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
-_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
+_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence[\s.]{{1,2}}of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
 _VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
 _FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
 _HOW_MANY = rf"(?:{NUMBER}|\(\d{{1,2}}\))"
@@ -21,7 +21,7 @@ _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
-        rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+        rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",

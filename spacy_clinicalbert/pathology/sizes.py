@@ -9,7 +9,7 @@ _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
 _AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
-_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}"
+_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
 _SIZE = re.compile(
     rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
 )
@@ -110,5 +110,6 @@ def _is_measured(text: str, start: int, end: int) -> bool:
 
 def _millimetres(text: str, unit: str) -> List[float]:
     factor = 1 if re.search("mm|milli", unit, re.IGNORECASE) else 10
+    text = re.sub(r"(?<=\d)\.\s(?=\d)", ".", text)  # "4. 1", torn by the scanner
     values = [round(float(each.replace(",", ".")) * factor, 2) for each in re.findall(_NUM, text)]
     return [int(value) if value == int(value) else value for value in values]

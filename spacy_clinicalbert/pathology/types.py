@@ -53,7 +53,7 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
         f"{gap}(?:(?:exhibiting|showing){gap})?(?:predominantly{gap}(?:(?:of|an?|the){gap}){{0,2}})?(?:{joined(parts['kinds'])})"
         f"(?:{gap}(?:types?|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
         f"|{gap}type{number}"
-        f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
+        f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
     return re.compile(
         rf"\b(?P<type>(?:(?:{joined(parts['kinds'])}){gap}(?:variant|type){gap}of{gap})?(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
@@ -78,7 +78,7 @@ def find_types(text: str) -> Iterator[Found]:
             continue
         if _NOT_AFTER.match(text, match.end()):
             continue
-        tail = match.group()[len(name) :] if match.group().startswith(name) else ""
+        tail = match.group()[len(name) :] if match.group().startswith(name) and "situ" not in name.lower() else ""
         value = _normalised(name.replace(",", " ") + tail, dropped)
         start = match.start()
         if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
