@@ -45,7 +45,17 @@ _CLINICAL = re.compile(
     r"|(?:chief complaint|pre-?\s?op(?:erative)?|post-?\s?op(?:erative)?)[^:.]{0,25}?(?:diagnos[ie]s|dx))\b[^.:]{0,15}[:.]|\b(?:history|indications?|clinical)\s?[:.]",
     re.IGNORECASE,
 )
-_CLINICAL_WORDS = ("clinical", "history", "pre-op", "preop", "pre op", "post-op", "postop", "chief complaint", "indication")
+_CLINICAL_WORDS = (
+    "clinical",
+    "history",
+    "pre-op",
+    "preop",
+    "pre op",
+    "post-op",
+    "postop",
+    "chief complaint",
+    "indication",
+)
 _CLINICAL_END = re.compile(
     r"\b(?:(?:final|pathologic\w{0,2}|microscopic|frozen section|intraoperative) )?diagnos[ie]s\b|\b(?:specimen|gross|macroscop|microscop|procedure|operati|tissue|material|source|part\s[a-z1]\b|addend|synoptic|comment|conclusion)"
     r"|(?<=[.:;)]\s)\(?(?:[A-Z]|\d)\s?[.):]\s?[A-Z]",
@@ -112,6 +122,12 @@ def _mark(inside: bytearray, text: str, heads: Iterator[Match[str]], last: Patte
         end = last.search(text, match.end(), limit)
         stop = end.start() if end else limit
         inside[match.end() : stop] = b"\1" * (stop - match.end())
+
+
+def has(text: str, words: Sequence[str]) -> bool:
+    """RETURNS (bool): Whether a piece of text holds one of some words, in lower case, in any case."""
+    low = text.lower()
+    return any(word in low for word in words)
 
 
 def stretches(text: str, words: Sequence[str], before: int, after: int) -> Iterator[Tuple[int, int]]:

@@ -42,7 +42,10 @@ _GRADE = re.compile(
 )
 _ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH|(?<=[\s;,]))G\s?(?P<a>[1-4])\b(?!\s?[-:])")
 # Beside which words "G2" is a grade and not the name of a block.
-_GRADED = re.compile(r"\bG\s?[1-4][\s,;/.)]{1,4}(?:p\s?T\s?\d|p?N\d|[LVR]\s?[012])|(?:oma|differentiated|grade|grading)[\s,.(:]{1,3}G\s?[1-4]\b|\bNHG|\(G[1-4],?\s", re.IGNORECASE)
+_GRADED = re.compile(
+    r"\bG\s?[1-4][\s,;/.)]{1,4}(?:p\s?T\s?\d|p?N\d|[LVR]\s?[012])|(?:oma|differentiated|grade|grading)[\s,.(:]{1,3}G\s?[1-4]\b|\bNHG|\(G[1-4],?\s",
+    re.IGNORECASE,
+)
 _LEVEL = re.compile(
     rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
     re.IGNORECASE,
@@ -55,7 +58,24 @@ _NOT = re.compile(
 )
 
 
-_WORDS = ("differentia", "fuhrman", "furhman", "furman", "grade", "nottingham", "gleason", "(g", "nhg", " g1", " g2", " g3", " g4", " g 1", " g 2", " g 3")
+_WORDS = (
+    "differentia",
+    "fuhrman",
+    "furhman",
+    "furman",
+    "grade",
+    "nottingham",
+    "gleason",
+    "(g",
+    "nhg",
+    " g1",
+    " g2",
+    " g3",
+    " g4",
+    " g 1",
+    " g 2",
+    " g 3",
+)
 
 
 def find_grades(text: str) -> Iterator[Found]:
@@ -102,4 +122,6 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
 
 
 def _figures(match: Match[str], between: str = "-") -> str:
-    return between.join(str(_ROMAN.get(each.upper(), each)) for each in (match["a"], match.groupdict().get("b")) if each)
+    return between.join(
+        str(_ROMAN.get(each.upper(), each)) for each in (match["a"], match.groupdict().get("b")) if each
+    )

@@ -16,7 +16,7 @@ _STATUS = (
     r"[\s:.,\-]{1,8}(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definitely\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!t|\.?\s(?:signs|evidence|lymph|peri|vasc|nerve|tumou?r))|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
-_NO = rf"\b(?:no\.?|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
+_NO = r"\b(?:no\.?|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){0,3}"
 _WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
@@ -52,17 +52,22 @@ _VESSEL_WORDS = re.compile(
     re.IGNORECASE,
 )
 # The items of a form that names invasion in its head: "Lymphatic (small vessel): Not identified."
-_BY_SIZE = re.compile(rf"\b(?:lymphatic|venous)s?\s?\((?:small|large)[\s-]vessels?\)(?:\sinvasion)?\s?(?=:){_STATUS}", re.IGNORECASE)
+_BY_SIZE = re.compile(
+    rf"\b(?:lymphatic|venous)s?\s?\((?:small|large)[\s-]vessels?\)(?:\sinvasion)?\s?(?=:){_STATUS}", re.IGNORECASE
+)
 # L0, V1, Pn1 beside the stage
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012])(?=[\s,.;)/]|$)")
 _STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012][,\s]{1,2}V\s?[012]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
 _NEGATION = re.compile(
-    r"(?s:.*)\b(?P<no>no\.?|without|negative for|absence of|free of)\s(?P<between>(?:[a-z/-]{1,20}[\s.,]{1,2}){0,8})$", re.IGNORECASE
+    r"(?s:.*)\b(?P<no>no\.?|without|negative for|absence of|free of)\s(?P<between>(?:[a-z/-]{1,20}[\s.,]{1,2}){0,8})$",
+    re.IGNORECASE,
 )
 _STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
-_OTHER = re.compile(r"(?:renal|hepatic|splenic|adrenal|jugular|major|large|main) veins?|portal|caval|vena cava|vortex", re.IGNORECASE)
+_OTHER = re.compile(
+    r"(?:renal|hepatic|splenic|adrenal|jugular|major|large|main) veins?|portal|caval|vena cava|vortex", re.IGNORECASE
+)
 _WORDS = ("invasi", "vessels", "permeat", "involvement", "embol", "infiltration", "lvi", "pni", "vessel)", "vessels)")
 
 
@@ -85,7 +90,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         value = _status(match)
         if match["how"]:
             value = "present" if match["how"].lower().startswith("with ") else "absent"
-        elif value == "present" and _negation(text, match):
+        elif value == "present" and _negation(text, match) is not None:
             value = "absent"
         if value:
             shared.append(match.span())

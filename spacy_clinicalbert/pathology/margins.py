@@ -1,7 +1,7 @@
 """Surgical margins."""
 
 import re
-from typing import Iterator, Match
+from typing import Iterator, Match, Tuple
 
 from .found import INSIDE, Found, clinical_parts, stretches
 
@@ -21,7 +21,7 @@ _FORWARD = [
     (
         value,
         re.compile(
-            rf"(?:(?<=[.;:]\s)surgical\smargin\.\s[A-Z][\w\s]{{2,25}}:|{_MARGIN}(?:\.(?:(?<=margins\.)\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?))\W(?P<status>{status})",
+            rf"(?:(?<=[.;:]\ssurgical\s)margin\.\s[A-Z][\w\s]{{2,25}}:|{_MARGIN}(?:\.(?:(?<=margins\.)\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?))\W(?P<status>{status})",
             re.IGNORECASE,
         ),
     )
@@ -55,11 +55,16 @@ _DISTANCE = re.compile(
     rf"{_MARGIN}(?:\sstatus)?\s?(?::\s?(?:tumou?r\s)?(?:distance|located|is\s|(?=\d))(?:[^.;\d]|\.(?=\s[a-z])){{0,60}}|\sis\s(?:less\sthan\s|<\s?)|{INSIDE}{{0,30}}(?:by|is|of)\s(?:less\sthan|<)\s?)(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\b",
     re.IGNORECASE,
 )
-# "carcinoma is present less than 1 mm from the inked margin"
+# "carcinoma is present less than 1 mm from the inked margin": the unit stands in few places, and what stands around it is looked at there.
+_AWAY = re.compile(r"[cmCM][mM]\s(?:from|of|to|FROM|OF|TO)\s")
 _FROM = re.compile(
-    rf"(?:{_TUMOUR}|mass){INSIDE}{{0,70}}?(?<![\d.])(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\s(?:from|of|to)\s(?:the|a)?(?:(?!capsul|surface|pleura|serosa){INSIDE}){{0,45}}?{_MARGIN}",
+    rf"(?:{_TUMOUR}|mass){INSIDE}{{0,70}}?(?<![\d.])(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\s$",
     re.IGNORECASE,
 )
+_TO_MARGIN = re.compile(
+    rf"(?:from|of|to)\s(?:the|a)?(?:(?!capsul|surface|pleura|serosa){INSIDE}){{0,45}}?{_MARGIN}", re.IGNORECASE
+)
+_AT = re.compile(_MARGIN, re.IGNORECASE)
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)])(?!\s?\d)")
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 # An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
@@ -81,14 +86,16 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
     matches = []
     for value, pattern in _BACKWARD:
         matches += [(value, match.start(), match.end()) for match in pattern.finditer(text, low, high)]
-    matches += [("close", *match.span()) for match in _FROM.finditer(text, low, high) if _millimetres(match) <= 1]
+    matches += [("close", *place) for place in _near(text, low, high)]
+    margins = [match.start() for match in _AT.finditer(text, low, high)]
     forward = []
     for value, pattern in _FORWARD:
-        forward += [(match.end(), value, match) for match in pattern.finditer(text, low, high)]
+        found = (pattern.match(text, start, high) for start in margins)
+        forward += [(match.end(), value, match) for match in found if match]
     # The status that stands first behind the word is the margin's.
     for _, value, match in sorted(forward, key=lambda each: (each[2].start(), each[0])):
         matches.append((value, match.start(), match.end()))
-    for match in _DISTANCE.finditer(text, low, high):
+    for match in filter(None, (_DISTANCE.match(text, start, high) for start in margins)):
         matches.append(("close" if _millimetres(match) <= 1 else "uninvolved", *match.span()))
     for value, start, end in matches:
         sentence = text[start:end]
@@ -98,6 +105,15 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
             continue
         taken[start - low : end - low] = b"\1" * (end - start)
         yield Found("margins", value, start, end)
+
+
+def _near(text: str, low: int, high: int) -> Iterator[Tuple[int, int]]:
+    """Where a tumour is said to be within 1 mm of a margin."""
+    for away in _AWAY.finditer(text, low, high):
+        tumour = _FROM.search(text[max(low, away.start() - 110) : away.start() + 3])
+        margin = _TO_MARGIN.match(text, away.start() + 3, high)
+        if tumour and margin and _millimetres(tumour) <= 1:
+            yield away.start() + 3 - len(tumour.group()), margin.end()
 
 
 def _millimetres(match: Match[str]) -> float:

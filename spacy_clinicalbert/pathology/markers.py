@@ -44,12 +44,15 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _MUTATED = re.compile(
-    rf"(?:\sgene)?(?:\smutations?)?\s(?:is|are|was|were)?\s?(?P<no>not\s)?(?:detected|identified|found|present)\b", re.IGNORECASE
+    r"(?:\sgene)?(?:\smutations?)?\s(?:is|are|was|were)?\s?(?P<no>not\s)?(?:detected|identified|found|present)\b",
+    re.IGNORECASE,
 )
 _MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|[\d-]+|and)\s){0,6}$", re.IGNORECASE)
 _WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
 # Between two names of a list.
-_NEXT = re.compile(rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$")
+_NEXT = re.compile(
+    rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$"
+)
 # In front of a list.
 _FOR = re.compile(
     r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:for|with)"
@@ -106,9 +109,18 @@ def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
     first, last = run[0][1].start(), run[-1][1].end()
     low = max(0, first - 90)
     before = _FOR.search(text[low:first])
-    if before and not (before["express"] is None and before["item"] is None and _ONLY_PERFORMED.match(text, last) and "stain" in before.group()):
+    if before and not (
+        before["express"] is None
+        and before["item"] is None
+        and _ONLY_PERFORMED.match(text, last)
+        and "stain" in before.group()
+    ):
         result = before["result"] or before["item"] or before["express"]
-        value = "negative" if before["no"] or result.lower().startswith(("not", "but not", "loss", "non")) else _value(result)
+        value = (
+            "negative"
+            if before["no"] or result.lower().startswith(("not", "but not", "loss", "non"))
+            else _value(result)
+        )
         for name, match in run:
             yield _found(name, value, low + before.start(), match.end())
     elif behind := _ARE.match(text, last):

@@ -3,7 +3,20 @@
 import re
 from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, clinical_parts, number, stretches
+from .found import (
+    GAP,
+    INSIDE,
+    NUMBER,
+    STATIONS,
+    STOP,
+    TENS,
+    WORDS,
+    Found,
+    block_keys,
+    clinical_parts,
+    number,
+    stretches,
+)
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
@@ -21,7 +34,7 @@ _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
-        rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+        rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
@@ -39,6 +52,10 @@ _PATTERNS: List["re.Pattern[str]"] = [
         rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
     )
 ]
+# Those that begin with a number are tried where one stands.
+_BY_NUMBER = [bool(re.match(r"\\b\(\?P<|\(\?<!\[\\[wd]/\.?\]\)\(\?P<", pattern.pattern)) for pattern in _PATTERNS]
+_STARTS = frozenset([*WORDS, *TENS, "none", "no"])
+_TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
 _LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
 _WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
@@ -106,9 +123,13 @@ def _counts(text: str) -> Iterator[_Count]:
 
 def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
     last = low - _CHAIN  # the end of the last fraction
-    for pattern in _PATTERNS:
+    starts = list(_numbers(text, low, high))
+    for pattern, by_number in zip(_PATTERNS, _BY_NUMBER):
         fraction = pattern.pattern in (_FRACTION, _RATIO)
-        for match in pattern.finditer(text, low, high):
+        found = (
+            (pattern.match(text, start, high) for start in starts) if by_number else pattern.finditer(text, low, high)
+        )
+        for match in filter(None, found):
             start, end = match.span()
             if any(taken[start:end]):
                 continue
@@ -138,6 +159,15 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                 yield _Count("nodes_positive", positive, start, end, item, pair)
 
 
+def _numbers(text: str, low: int, high: int) -> Iterator[int]:
+    """Where a number may begin, in figures, in words, or in brackets."""
+    for token in _TOKEN.finditer(text, low, high):
+        if token.group()[0].isdigit() or token.group().lower() in _STARTS:
+            if text[token.start() - 1 : token.start()] == "(":
+                yield token.start() - 1
+            yield token.start()
+
+
 def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
     word = (groups.get(name) or "").strip("()").lower()
     return (0 if word == "none" else number(word)) if word else None
@@ -146,4 +176,8 @@ def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
 def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     before = text[max(0, match.start() - 25) : match.start()]
     near = _NEAR.search(text, max(0, match.start() - 80), match.end() + 25)
-    return bool((near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()])) and not _SCORE.search(before) and not _HPF.match(text, match.end()))
+    return bool(
+        (near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()]))
+        and not _SCORE.search(before)
+        and not _HPF.match(text, match.end())
+    )

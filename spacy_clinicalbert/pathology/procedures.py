@@ -33,7 +33,24 @@ _RESECTED = re.compile(
 
 
 _APPROACH = "abdominal|laparoscopic|robotic|robot-assisted|vaginal|open"  # not in the value
-_WORDS = ("ectom", "biops", "bx", "excision", "resect", "dissection", "enucleation", "amputation", "exenteration", "curettage", "urinary div", "whipple", "conization", "conisation", "turb", "turp")
+_WORDS = (
+    "ectom",
+    "biops",
+    "bx",
+    "excision",
+    "resect",
+    "dissection",
+    "enucleation",
+    "amputation",
+    "exenteration",
+    "curettage",
+    "urinary div",
+    "whipple",
+    "conization",
+    "conisation",
+    "turb",
+    "turp",
+)
 _PLURAL = re.compile(r"(?<=ision|ction)s$")
 # A bare "dissection" names the operation of a head ("Lymph nodes, celiac, dissection:"), and is otherwise how the specimen was cut up.
 _OF_HEAD = re.compile(r"[,)]\s$")
@@ -57,7 +74,9 @@ def find_procedures(text: str) -> Iterator[Found]:
             if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()):
                 continue
             value = _normalised(match.group())
-            if value == "dissection" and not (_OF_HEAD.search(before) and text[match.end() : match.end() + 2].strip(" )")[:1] in (":", ".", "-", "")):
+            if value == "dissection" and not (
+                _OF_HEAD.search(before) and text[match.end() : match.end() + 2].strip(" )")[:1] in (":", ".", "-", "")
+            ):
                 continue
             if "apicoectomy" not in value:
                 yield Found("procedure", value, *match.span())

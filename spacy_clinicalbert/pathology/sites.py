@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match
 
-from .found import INSIDE, STATIONS, Found, block_keys, stretches
+from .found import INSIDE, STATIONS, Found, block_keys, has, stretches
 from .terms import load_terms
 
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
@@ -16,6 +16,7 @@ _CUE = re.compile(
     r"(?:(?<!pathological )diagnosis\s?[:.]|tumou?r\s(?:site|location)\s?:|\bsite\b[^:.]{0,30}[:]?|procedures?\s?:)[^.;]{0,45}$",
     re.IGNORECASE,
 )
+_CUE_WORDS = ("diagnosis", "tumo", "site", "procedure")
 _LABEL = re.compile(r"labell?ed|designated", re.IGNORECASE)
 _CONSISTS = re.compile(rf"\bconsist(?:s|ing)\sof\b(?P<list>{INSIDE}{{0,220}}(?:\.\s)?)$", re.IGNORECASE)
 _BESIDE = re.compile(r"(?:attached|absent|adherent|surrounding|overlying)[^,;)]{0,30}$", re.IGNORECASE)
@@ -23,6 +24,7 @@ _OPERATION = re.compile(
     r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)",
     re.IGNORECASE,
 )
+_OPERATION_WORDS = ("ectomy", "biops", "excision", "resection", "dissection", "enucleation", "checklist")
 _HEAD = re.compile(r"[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:", re.IGNORECASE)
 _LINE = re.compile(r"(?:^|[.;:]\s|-\s)(?:(?:left|right|bilateral|both|the|portion|segment|of)\s){0,3}$", re.IGNORECASE)
 _STATED_FREE = re.compile(r"s?,\s(?:free|negative|no\s|uninvolved|benign|without)", re.IGNORECASE)
@@ -49,11 +51,14 @@ _STATION = re.compile(
     rf"\b(?:{STATIONS}|pelvic|peri\w+|para\w+|cervical|neck|level|station|gastric|mesenteric|lt|rt|lobar|caval)\b[^.;:]{{0,30}}$",
     re.IGNORECASE,
 )
-_OF_ORGAN = re.compile(r"[\s.]{1,2}(?:biops(?:y|ies)|bx|resection|nodule|neoplasm)\b(?!\s(?:site|margin|line))", re.IGNORECASE)
+_OF_ORGAN = re.compile(
+    r"[\s.]{1,2}(?:biops(?:y|ies)|bx|resection|nodule|neoplasm)\b(?!\s(?:site|margin|line))", re.IGNORECASE
+)
 _PAST = re.compile(r"(?:prior|previous|history of|the)\s(?:\w{1,10}\s)?$", re.IGNORECASE)
 _TUMOUR = re.compile(r"\s(?:mass|tumou?r|cancer|carcinoma|lesion)\b", re.IGNORECASE)
 _NAME = re.compile(
-    r"(?:\s|/\w{1,8}\s\w{1,8}\s)(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|involvement|extension|hilum|metasta)", re.IGNORECASE
+    r"(?:\s|/\w{1,8}\s\w{1,8}\s)(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|involvement|extension|hilum|metasta)",
+    re.IGNORECASE,
 )
 _NODE_GROUP = re.compile(r"[^.;:]{0,25}\b(?:nodes?|LNs?)\b", re.IGNORECASE)
 _SIDE = re.compile(
@@ -95,7 +100,7 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
     before = text[max(0, start - 75) : start]
     if name == "lymph node":
         return _is_node_site(text, match, before)
-    if _NODE_GROUP.match(text, end) or _ABSENT.match(text, end) or _RELATION.search(before):
+    if _NODE_GROUP.match(text, end) or _ABSENT.match(text, end) or _RELATION.search(before[-30:]):
         return False
     if _TUMOUR.match(text, end):
         return True
@@ -104,29 +109,40 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
     adjective = match.group().lower().endswith(("al", "ic", "ar", "an"))
     if (adjective and not (name == "adrenal gland" and not _NAME.match(text, end))) or _NAME.match(text, end):
         return False
-    if _NAMED.search(before) or _OPERATION.match(text, end) or not before.strip():
+    if _NAMED.search(before) or _is_operated(text, end) or not before.strip():
         return True
     if _ITEM.match(text, end):
         return False
-    if _CUE.search(before) or _HEAD.match(text, end):
+    if (has(before, _CUE_WORDS) and _CUE.search(before)) or _HEAD.match(text, end):
         return True
     if _LINE.search(before) and (_STATED_FREE.match(text, end) or _CONTAINS.match(text, end)):
         return True
-    consists = _CONSISTS.search(text[max(0, start - 240) : start])
+    far = text[max(0, start - 240) : start]
+    consists = _CONSISTS.search(far) if has(far, ("consist",)) else None
     return bool(consists and not _BESIDE.search(consists["list"]) and not _labelled(text, start))
+
+
+def _is_operated(text: str, end: int) -> bool:
+    """Whether the name of an operation follows."""
+    return bool(has(text[end : end + 70], _OPERATION_WORDS) and _OPERATION.match(text, end))
 
 
 def _is_node_site(text: str, match: Match[str], before: str) -> bool:
     end = match.end()
     bare = match.group().lower() in ("node", "nodes")
-    if _NODE_ITEM.match(text, end) or before.lower().endswith((" no ", "(no ")) or _ABSENT.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
+    if (
+        _NODE_ITEM.match(text, end)
+        or before.lower().endswith((" no ", "(no "))
+        or _ABSENT.match(text, end)
+        or (_ITEM.match(text, end) and not _NAMED.search(before))
+    ):
         return False
     station = _STATION.search(before)
     if bare and not (station or re.search("specimen", before, re.IGNORECASE)):
         return False
     return bool(
         _NAMED.search(before)
-        or _OPERATION.match(text, end)
+        or _is_operated(text, end)
         or (station and (_CUE.search(before) or _HEAD.match(text, end)))
     )
 

@@ -3,16 +3,16 @@
 import re
 from typing import Iterator, List
 
-from .found import STOP, Found, clinical_parts, is_definition
+from .found import STOP, Found, clinical_parts, has, is_definition
 
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
-_AXIS = r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
-_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
-_SIZE = re.compile(
-    rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE
+_AXIS = (
+    r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
 )
+_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
+_SIZE = re.compile(rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
 _ADDITIONAL = re.compile(
     rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s(]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
     re.IGNORECASE,
@@ -49,7 +49,6 @@ _BEHIND = re.compile(
 )
 # The size that follows another one of the same item: "1.6 cm, left lobe and 0.4 cm right".
 _SECOND = re.compile(r"[^.;:\d]{0,25}(?:\band|&|,)\s(?=\d)", re.IGNORECASE)
-_BY_TUMOUR = re.compile(rf"\b(?:by|from)\s(?:the|a|this)\s(?:\w{{1,10}}\s)?$", re.IGNORECASE)
 _START = re.compile(r"\d+")
 _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>]=?|[≤≥])\s?$", re.IGNORECASE)
 
@@ -62,18 +61,40 @@ _NOT_TUMOUR = re.compile(
 )
 
 
+# One of these stands in what the expressions of the same name match; looking for them first is cheap.
+_LABEL_WORDS = ("size", "dimension", "diameter", "measurement", "invasive comp", "main mass", "length of", "pt")
+_TUMOUR_WORDS = (
+    "tumo",
+    "mass",
+    "nodule",
+    "lesion",
+    "neoplas",
+    "carcinoma",
+    "melanoma",
+    "sarcoma",
+    "seminoma",
+    "lymphoma",
+    "mesothelioma",
+    "invasive comp",
+)
+
+
 def find_sizes(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `tumour_size`, a list in mm, the greatest first."""
     clinical = clinical_parts(text)
     last = second = -1  # the end of the last size, and of the last one that an item's name stands before
     for place in _START.finditer(text):
-        match = None if place.start() < last or _GLUED.search(text[max(0, place.start() - 2) : place.start()]) else _SIZE.match(text, place.start())
+        match = (
+            None
+            if place.start() < last or _GLUED.search(text[max(0, place.start() - 2) : place.start()])
+            else _SIZE.match(text, place.start())
+        )
         if not match or clinical[place.start()]:
             continue
         start, end = match.span()
         last = end
         before = text[max(0, start - 90) : start]
-        label = _LABEL.search(before)
+        label = _LABEL.search(before) if has(before, _LABEL_WORDS) else None
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
         if not units and label:
             units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
@@ -98,13 +119,13 @@ def find_sizes(text: str) -> Iterator[Found]:
 def _is_measured(text: str, start: int, end: int) -> bool:
     """Whether it is a tumour that the words around a size speak of."""
     before = text[max(0, start - 90) : start]
-    measuring = _MEASURING.search(before)
+    measuring = _MEASURING.search(before) if has(before, _TUMOUR_WORDS) else None
     if measuring and not _OTHER.search(before[max(0, measuring.start() - 22) :]):
         return True
-    same = _SAME_SUBJECT.search(text[max(0, start - 240) : start])
+    same = _SAME_SUBJECT.search(text[max(0, start - 240) : start]) if has(before[-40:], ("measur",)) else None
     if same and not _NOT_SUBJECT.search(same.group()):
         return True
-    thing = _THING.match(text, end)
+    thing = _THING.match(text, end) if has(text[end : end + 110], _TUMOUR_WORDS) else None
     return bool(thing and not _OTHER.search(thing.group() + before[-17:]))
 
 

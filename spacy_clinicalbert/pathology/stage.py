@@ -8,9 +8,7 @@ from .found import Found, clinical_parts, stretches
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
 _PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2})\s?$")
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
-_T = re.compile(
-    r"T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
-)
+_T = re.compile(r"T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])")
 _N = re.compile(
     rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
 )
@@ -47,7 +45,9 @@ def find_stage(text: str) -> Iterator[Found]:
     seen = set()
     for match in _T.finditer(text):
         prefixed = _PREFIXED.search(text[max(0, match.start() - 6) : match.start()])
-        if clinical[match.start()] or not (prefixed or _ALONE_BEFORE.search(text[max(0, match.start() - 1) : match.start()])):
+        if clinical[match.start()] or not (
+            prefixed or _ALONE_BEFORE.search(text[max(0, match.start() - 1) : match.start()])
+        ):
             continue
         after = _N.match(text, match.end())
         before = text[max(0, match.start() - 60) : match.start()]
@@ -55,7 +55,9 @@ def find_stage(text: str) -> Iterator[Found]:
             continue  # a T2-weighted image, a vertebra, a block
         if _CLASSES.match(text, match.end()) or _CLASSES_BEFORE.search(before):
             continue
-        prefix = prefixed.group().strip() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+        prefix = (
+            prefixed.group().strip() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+        )
         yield _found("pT", match, prefix, match.start() - (len(prefixed.group()) if prefixed else 0))
         metastasis = _M.match(text, after.end() if after else match.end())
         for field, each in (("pN", after), ("pM", metastasis)):
@@ -67,7 +69,9 @@ def find_stage(text: str) -> Iterator[Found]:
         if prefixed and match.start("value") not in seen and not clinical[match.start()]:
             seen.add(match.start("value"))
             yield _found("p" + match["letter"], match, prefixed.group(), match.start() - len(prefixed.group()))
-    for match in (each for low, high in stretches(text, _ITEM_WORDS, 2, 80) for each in _ITEM.finditer(text, low, high)):
+    for match in (
+        each for low, high in stretches(text, _ITEM_WORDS, 2, 80) for each in _ITEM.finditer(text, low, high)
+    ):
         if match.start("value") not in seen and match[match["letter"]]:
             yield _found("p" + match["letter"], match, "p")
     for match in _FIGURE.finditer(text):

@@ -71,13 +71,9 @@ def _first_letters(form: str) -> Set[str]:
     if not form.startswith("(?:"):
         letters = {form[0].lower()}
         return letters | _first_letters(form[2:]) if form[1:2] == "?" else letters
-    depth = 0
-    for i, character in enumerate(form):
-        depth += (character == "(") - (character == ")")
-        if not depth:
-            break
-    letters = {letter for each in _alternatives(form[3:i]) for letter in _first_letters(each)}
-    return letters | _first_letters(form[i + 2 :]) if form[i + 1 : i + 2] == "?" else letters
+    end = next(i for i in range(1, len(form) + 1) if form[:i].count("(") == form[:i].count(")"))
+    letters = {letter for each in _alternatives(form[3 : end - 1]) for letter in _first_letters(each)}
+    return letters | _first_letters(form[end + 1 :]) if form[end : end + 1] == "?" else letters
 
 
 def spaced(alternatives: str) -> str:

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern, Tuple
 
-from .found import JOIN, Found, clinical_parts, stretches
+from .found import JOIN, Found, clinical_parts, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
@@ -14,14 +14,31 @@ _NOT_BEFORE = re.compile(
 )
 # "no dysplasia or adenocarcinoma", "negative for high grade dysplasia and invasive carcinoma"
 _NEGATED = re.compile(
-    r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$", re.IGNORECASE
+    r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$",
+    re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
     r"-[A-Z0-9]\b|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
-    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b(?!\.)|n/?a\b)",
+    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
     re.IGNORECASE,
 )
-_HEADS = ("carcinoma", "sarcoma", "melanoma", "mesothelioma", "seminoma", "ganglioma", "cytoma", "thymoma", "teratoma", "sac tum", "cell tum", "cell neo", "lymphoma", "blastoma", "glioma")
+_HEADS = (
+    "carcinoma",
+    "sarcoma",
+    "melanoma",
+    "mesothelioma",
+    "seminoma",
+    "ganglioma",
+    "cytoma",
+    "thymoma",
+    "teratoma",
+    "sac tum",
+    "cell tum",
+    "cell neo",
+    "lymphoma",
+    "blastoma",
+    "glioma",
+)
 # "Type 2" papillary renal carcinoma
 _TYPE_BEFORE = re.compile(r"\btype\s(?P<type>[12]|ii?)[\"'`)]{0,2}[\s,]{1,2}$", re.IGNORECASE)
 _BARE = frozenset(
@@ -39,7 +56,7 @@ _FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"), (
 
 
 @lru_cache
-def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
+def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
     parts = load_terms()["types"]
     gap = f"{JOIN}{{1,3}}"
 
@@ -55,14 +72,19 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
         f"|{gap}type{number}"
         f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
-    return re.compile(
-        rf"\b(?P<type>(?:(?:{joined(parts['kinds'])}){gap}(?:variant|type){gap}of{gap})?(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
-    ), re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE)
+    return (
+        re.compile(
+            rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
+            re.IGNORECASE,
+        ),
+        re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE),
+        re.compile(rf"\b({joined(parts['kinds'])}){gap}(variant|type){gap}of{gap}$", re.IGNORECASE),
+    )
 
 
 def find_types(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
-    pattern, dropped = _pattern()
+    pattern, dropped, of_kind = _patterns()
     clinical = clinical_parts(text)
     found = [
         (match.group("type"), match)
@@ -83,13 +105,19 @@ def find_types(text: str) -> Iterator[Found]:
         start = match.start()
         if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
             value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
+        if has(before[-14:], ("variant of", "type of")) and (kind := of_kind.search(before)):
+            value, start = f"{kind[1].lower()} {kind[2].lower()} of {value}", start - len(kind.group())
         if value and value not in _BARE and not value.startswith("metastatic"):
             attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
             yield Found("histologic_type", value, start, match.end(), attributes)
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
-    value = re.sub(r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)", "", re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name.lower()))
+    value = re.sub(
+        r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)",
+        "",
+        re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name.lower()),
+    )
     value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
     for written, usual in _FORMS:
         value = value.replace(written, usual)

@@ -54,7 +54,7 @@ def markers(text):
         # sizes
         ("A solid tumor, max. 5.5 cm in size.", "tumour_size", [[55]]),
         ("A mass measuring 9.5 x 6 x 4.5-cm.", "tumour_size", [[95, 60, 45]]),
-        ("Size = 1.6 cm, left lobe and 0.4 cm right.", "tumour_size", [[16], [4]]),
+        ("Multifocal: Yes. Size = 1.6 cm, left lobe and 0.4 cm right.", "tumour_size", [[16], [4]]),
         ("Tumor size: Greatest dimension: 4 cm (additional dimensions: 3 x 2 cm).", "tumour_size", [[40, 30, 20]]),
         ("The mass measures up to 1.9 cm in greatest thickness.", "tumour_size", []),
         ('Labeled "nodule" is a 5.5 x 4.1 cm lung wedge.', "tumour_size", []),
@@ -119,7 +119,9 @@ def test_rules_tell_containers_apart_by_their_labels():
 def test_clinical_parts_end_where_the_pathologist_speaks():
     text = "Clinical history: mass. Diagnosis: carcinoma. Clinical correlation is advised. Grade: 2"
     inside = clinical_parts(text)
-    assert [bool(inside[text.index(word)]) for word in ("mass", "carcinoma", "advised", "Grade")] == [True] + [False] * 3
+    assert [bool(inside[text.index(word)]) for word in ("mass", "carcinoma", "advised", "Grade")] == [True] + [
+        False
+    ] * 3
 
 
 @pytest.mark.parametrize(
