@@ -45,7 +45,7 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?<!no )(?:involvement\sof|involves|extends\s(?:focally\s)?to(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -66,6 +66,7 @@ _TO_MARGIN = re.compile(
 )
 _AT = re.compile(_MARGIN, re.IGNORECASE)
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)])(?!\s?\d)")
+_UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 # An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
 _BLANK = re.compile(r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:", re.IGNORECASE)
@@ -99,7 +100,9 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         matches.append(("close" if _millimetres(match) <= 1 else "uninvolved", *match.span()))
     for value, start, end in matches:
         sentence = text[start:end]
-        if any(taken[start - low : end - low]) or _OTHER.search(sentence) or _negated(text, start, value):
+        if any(taken[start - low : end - low]) or _OTHER.search(sentence) or _UNTICKED.search(sentence):
+            continue
+        if _negated(text, start, value):
             continue
         if value == "involved" and _BLANK.match(text, end):
             continue

@@ -1,7 +1,7 @@
 """Lymph nodes examined and positive."""
 
 import re
-from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, Iterator, List, Match, NamedTuple, Optional
 
 from .found import (
     GAP,
@@ -92,6 +92,7 @@ def find_nodes(text: str) -> Iterator[Found]:
     kinds = ("nodes_examined", "nodes_positive")
     items = [{count.value for count in counts if count.item and count.field == field} for field in kinds]
     several = any(len({count.value for count in counts if count.field == field}) > 1 for field in kinds)
+    several = several or len({_stations(text, count) for count in counts if count.pair} - {frozenset()}) > 1
     totals = {
         count
         for count in counts
@@ -105,12 +106,16 @@ def find_nodes(text: str) -> Iterator[Found]:
 
 
 def _container(text: str, count: _Count) -> Any:
-    """What tells two counts of equal value apart: the station that they name, else their place."""
-    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
-    names = [each.group() for each in stations if each.start() > stations[-1].start() - 22]
+    """What tells two counts of equal value apart: the station that they name, the label of their specimen, else their place."""
     labels = _LABEL.findall(text, max(0, count.start - 400), count.start)
-    container = frozenset(name.lower() for name in names) or (labels[-1] if labels else count.start)
+    container = _stations(text, count) or (labels[-1] if labels else count.start)
     return container if count.field == "nodes_examined" else (container, count.pair)
+
+
+def _stations(text: str, count: _Count) -> FrozenSet[str]:
+    """The station that a count names, as the words for it."""
+    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
+    return frozenset(each.group().lower() for each in stations if each.start() > stations[-1].start() - 22)
 
 
 def _counts(text: str) -> Iterator[_Count]:

@@ -149,3 +149,8 @@ def test_vocabulary_finds_names_by_every_letter_they_begin_with():
         ("MLH1", "hMLH-1"),
         ("lung", "lungs"),
     ]
+
+
+def test_rules_leave_empty_boxes_of_a_form_alone():
+    text = "MARGINS\n ___ Cannot be assessed\n _X_ All margins are uninvolved by invasive carcinoma"
+    assert values(text, "margins") == ["uninvolved"]
