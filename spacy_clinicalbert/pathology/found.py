@@ -5,7 +5,7 @@ which is why a gap between the words of one phrase may hold a full stop.
 """
 
 import re
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, Match, NamedTuple, Pattern, Sequence, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
 # A stop that ends a scanned line and no sentence, by what stands before or behind it. The case counts, also where the rest of an expression ignores it.
@@ -29,19 +29,39 @@ NUMBER = (
 
 # Lists of what was put into which block name organs and nodes of which they state nothing.
 _BLOCKS = re.compile(
-    r"(?:(?:submitted|taken|blocked|sampled|processed)(?: as)? follow(?:s|ing)|blocks? (?:key|summary|legend|taken)|summary of (?:sections|cassettes|blocks)|(?:cassette|section) (?:summary|key|code)|key to (?:cassettes|sections|blocks))\s?[.:;]",
+    r"(?:(?:submitted|taken|blocked|sampled|processed)(?: as)? follow(?:s|ing)|submitted labell?ed|blocks? (?:key|summary|legend|taken)|summary of (?:sections|cassettes|blocks)|(?:cassette|section) (?:summary|key|code)|key to (?:cassettes|sections|blocks))\s?[.:;]",
     re.IGNORECASE,
 )
 _BLOCKS_END = re.compile(
     r"micro(?:scop|\s)|\breport\b|diagnosis|conclusion|comment|received|labell?ed|the specimen|the sections show|frozen section|clinical|intraoperative|addendum",
     re.IGNORECASE,
 )
+_BLOCKS_WORDS = ("follow", "block", "summary of", "cassette", "section", "submitted label")
 _BLOCKS_LENGTH = 1500  # characters
 
+# Heads of what others than the pathologist say, and what ends it.
 _CLINICAL = re.compile(
-    r"(?:clinical (?:history|diagnosis|information|data|notes?|info|impression)[^.:]{0,15}|pre-?\s?op(?:erative)? (?:diagnosis|dx)|\bhistory|\bindications?|\bclinical)\s?[:.]\s?[^.:]{0,90}$",
+    r"(?:(?:clinical|patient|medical|relevant)\s(?:history|diagnos[ie]s|information|data|details|notes?|info|impression)"
+    r"|(?:chief complaint|pre-?\s?op(?:erative)?|post-?\s?op(?:erative)?)[^:.]{0,25}?(?:diagnos[ie]s|dx))\b[^.:]{0,15}[:.]|\b(?:history|indications?|clinical)\s?[:.]",
     re.IGNORECASE,
 )
+_CLINICAL_WORDS = (
+    "clinical",
+    "history",
+    "pre-op",
+    "preop",
+    "pre op",
+    "post-op",
+    "postop",
+    "chief complaint",
+    "indication",
+)
+_CLINICAL_END = re.compile(
+    r"\b(?:(?:final|pathologic\w{0,2}|microscopic|frozen section|intraoperative) )?diagnos[ie]s\b|\b(?:specimen|gross|macroscop|microscop|procedure|operati|tissue|material|source|part\s[a-z1]\b|addend|synoptic|comment|conclusion)"
+    r"|(?<=[.:;)]\s)\(?(?:[A-Z]|\d)\s?[.):]\s?[A-Z]",
+    re.IGNORECASE,
+)
+_CLINICAL_LENGTH = 200  # characters
 
 _DEFINITION = re.compile(r"\bp?[TNM][0-4Xx]?[a-d]?[12]?\s?:\s?[^.;:]{0,110}$")
 
@@ -82,17 +102,61 @@ def number(text: str) -> int:
 def block_keys(text: str) -> bytearray:
     """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to a list of blocks, and one 0 more."""
     inside = bytearray(len(text) + 1)
-    for match in _BLOCKS.finditer(text):
-        limit = min(len(text), match.end() + _BLOCKS_LENGTH)
-        end = _BLOCKS_END.search(text, match.end(), limit)
-        stop = end.start() if end else limit
-        inside[match.end() : stop] = b"\1" * (stop - match.end())
+    for low, high in stretches(text, _BLOCKS_WORDS, 30, 40):
+        _mark(inside, text, _BLOCKS.finditer(text, low, high), _BLOCKS_END, _BLOCKS_LENGTH)
     return inside
 
 
-def is_clinical(text: str, start: int) -> bool:
-    """Whether a place belongs to the clinical history or the preoperative diagnosis, which is not what the pathologist found."""
-    return bool(_CLINICAL.search(text[max(0, start - 120) : start]))
+def clinical_parts(text: str) -> bytearray:
+    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to the clinical history or a surgeon's diagnosis, which is
+    not what the pathologist found, and one 0 more."""
+    inside = bytearray(len(text) + 1)
+    for low, high in stretches(text, _CLINICAL_WORDS, 0, 60):
+        _mark(inside, text, _CLINICAL.finditer(text, low, high), _CLINICAL_END, _CLINICAL_LENGTH)
+    return inside
+
+
+def _mark(inside: bytearray, text: str, heads: Iterator[Match[str]], last: Pattern[str], length: int) -> None:
+    for match in heads:
+        limit = min(len(text), match.end() + length)
+        end = last.search(text, match.end(), limit)
+        stop = end.start() if end else limit
+        inside[match.end() : stop] = b"\1" * (stop - match.end())
+
+
+def has(text: str, words: Sequence[str]) -> bool:
+    """RETURNS (bool): Whether a piece of text holds one of some words, in lower case, in any case."""
+    low = text.lower()
+    return any(word in low for word in words)
+
+
+def stretches(text: str, words: Sequence[str], before: int, after: int) -> Iterator[Tuple[int, int]]:
+    """Where the expressions of a rule have to look. Each of them holds one of some words, and `str.find` is much faster than an expression that ignores case.
+
+    text (str): A report.
+    words (Sequence[str]): In lower case.
+    before (int): Characters in front of a word.
+    after (int): Characters behind its start.
+    YIELDS (Tuple[int, int]): Start and end of stretches that do not overlap, in order of the text.
+    """
+    low = text.lower()
+    if len(low) != len(text):
+        low = "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+    places = []
+    for word in words:
+        place = low.find(word)
+        while place >= 0:
+            places.append(place)
+            place = low.find(word, place + 1)
+    start = end = -1
+    for place in sorted(places):
+        if end < 0 or place - before > end:
+            if end > 0:
+                yield start, end
+            start = max(0, place - before)
+        end = min(len(text), place + after)
+    if end > 0:
+        yield start, end
 
 
 def is_definition(text: str, start: int) -> bool:

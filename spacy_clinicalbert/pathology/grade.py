@@ -3,75 +3,125 @@
 import re
 from typing import Iterator, Match
 
-from .found import GAP, STOP, Found
+from .found import GAP, STOP, Found, clinical_parts, stretches
 
-_DEGREE = {"well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
+_DEGREE = {"badly": 3, "well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
 _FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
 _DIFFERENTIATED = re.compile(
-    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|un)(?:\s?(?:-|to|and|/){{1,2}}\s?(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
+    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|badly|un)(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
     re.IGNORECASE,
 )
 _ITEM = re.compile(
     r"\bdifferentiation(?:\s[a-z]{1,12}){0,4}\s?:\s?(?P<a>well|moderate(?:ly)?|poor(?:ly)?)\b", re.IGNORECASE
 )
+# "The worst differentiation: III/IV", of hepatocellular carcinoma
+_WORST = re.compile(rf"\b(?:worst|major)\sdifferentiation\s?:?\s?(?P<a>{_FIGURE})(?:\s?/\s?IV)?", re.IGNORECASE)
 _FUHRMAN = re.compile(
-    rf"\bFuhrman(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+    rf"\bFu(?:hr|rh|r|h)mann?(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NUCLEAR = re.compile(
     rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NOTTINGHAM = re.compile(
-    r"\bNottingham(?:'s)?\s(?:combined |histologic |total )?(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(]{0,4}(?P<a>\d)(?:\s?/\s?9)?",
+    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:G|grade\s)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
     rf"\bGleason(?:[^\d.;]|{STOP}){{0,40}}(?:(?:10|\d)\s?[\(:=]{{1,2}}\s?)?(?P<a>[1-5])\s?\+\s?(?P<b>[1-5])(?:\s?=\s?(?:10|\d))?",
     re.IGNORECASE,
 )
+# "Primary pattern: grade 3. Secondary pattern: grade 4"
+_PATTERNS = re.compile(
+    r"\bprimary\s(?:Gleason\s)?(?:pattern|grade)\W{1,3}(?:grade\s)?(?P<a>[1-5])[^\d]{1,6}secondary\s(?:Gleason\s)?(?:pattern|grade)\W{1,3}(?:grade\s)?(?P<b>[1-5])\b",
+    re.IGNORECASE,
+)
 _GRADE = re.compile(
-    rf"\bgrade\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
+    rf"\bgrade(?:\s?\([^)\d]{{1,40}}\))?\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
     re.IGNORECASE,
 )
-_ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH)G\s?(?P<a>[1-4])\b")
+_ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH|(?<=[\s;,]))G\s?(?P<a>[1-4])\b(?!\s?[-:])")
+# Beside which words "G2" is a grade and not the name of a block.
+_GRADED = re.compile(
+    r"\bG\s?[1-4][\s,;/.)]{1,4}(?:p\s?T\s?\d|p?N\d|[LVR]\s?[012])|(?:oma|differentiated|grade|grading)[\s,.(:]{1,3}G\s?[1-4]\b|\bNHG|\(G[1-4],?\s",
+    re.IGNORECASE,
+)
 _LEVEL = re.compile(
-    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular))",
+    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
     re.IGNORECASE,
 )
+_LEVEL_ITEM = re.compile(r"\bgrade\s?:\s?(?P<a>low|high)\b(?!\sgrade)", re.IGNORECASE)
+_DYSPLASIA = re.compile(r"(?:dysplasia|in situ|DCIS|PIN|adenoma)\W{1,3}(?:\(\s?)?$", re.IGNORECASE)
 _NOT = re.compile(
-    r"in situ|DCIS|Fuhrman|Nottingham|tumou?r regression|Gleason|dysplasia|intraepithelial|epithelial\W{1,3}neoplasia",
+    r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|(?:primary|secondary|tertiary) pattern|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
     re.IGNORECASE,
+)
+
+
+_WORDS = (
+    "differentia",
+    "fuhrman",
+    "furhman",
+    "furman",
+    "grade",
+    "nottingham",
+    "gleason",
+    "(g",
+    "nhg",
+    " g1",
+    " g2",
+    " g3",
+    " g4",
+    " g 1",
+    " g 2",
+    " g 3",
 )
 
 
 def find_grades(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `grade`, as "G2", "G2-G3", "Fuhrman 3", "Nottingham 8", "Gleason 3+4=7", "low"."""
-    for match in _DIFFERENTIATED.finditer(text):
-        degrees = sorted(_DEGREE[each.lower()] for each in match.group("a", "b") if each)
+    clinical = clinical_parts(text)
+    for low, high in stretches(text, _WORDS, 45, 110):
+        yield from (found for found in _find(text, low, high) if not clinical[found.start])
+
+
+def _find(text: str, low: int, high: int) -> Iterator[Found]:
+    for match in _DIFFERENTIATED.finditer(text, low, high):
+        degrees = sorted(_DEGREE[each.lower()] for each in (match["a"], match.groupdict().get("b")) if each)
         yield Found("grade", "-".join(f"G{degree}" for degree in degrees), *match.span())
-    for match in _ITEM.finditer(text):
+    for match in _ITEM.finditer(text, low, high):
         yield Found("grade", f"G{_DEGREE[match['a'].lower()]}", *match.span())
-    for match in _FUHRMAN.finditer(text):
+    for match in _WORST.finditer(text, low, high):
+        yield Found("grade", f"G{_figures(match)}", *match.span())
+    for match in _FUHRMAN.finditer(text, low, high):
         yield Found("grade", f"Fuhrman {_figures(match)}", *match.span())
-    for match in _NUCLEAR.finditer(text):
+    for match in _NUCLEAR.finditer(text, low, high):
         if not _NOT.search(text, max(0, match.start() - 60), match.end()):
             yield Found("grade", f"nuclear {_figures(match)}", *match.span())
-    for match in _NOTTINGHAM.finditer(text):
-        value = f"G{match['a']}" if match["grade"] and int(match["a"]) < 4 else f"Nottingham {match['a']}"
+    for match in _NOTTINGHAM.finditer(text, low, high):
+        is_grade = match["grade"] and match["a"] in ("1", "2", "3", "I", "II", "III")
+        value = f"G{_figures(match, '-G')}" if is_grade else f"Nottingham {_figures(match)}"
         yield Found("grade", value, *match.span())
-    for match in _GLEASON.finditer(text):
+    for match in (*_GLEASON.finditer(text, low, high), *_PATTERNS.finditer(text, low, high)):
         first, second = int(match["a"]), int(match["b"])
         yield Found("grade", f"Gleason {first}+{second}={first + second}", *match.span())
-    for match in _GRADE.finditer(text):
+    for match in _GRADE.finditer(text, low, high):
         before = text[max(0, match.start() - 50) : match.start()]
-        if not (_NOT.search(before) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
+        if not (_NOT.search(before + match.group()) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
             yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
-    for match in _ABBREVIATED.finditer(text):
+    for match in _ABBREVIATED.finditer(text, low, high):
+        if not _GRADED.search(text, max(0, match.start() - 18), match.end() + 12):
+            continue  # the name of a block
         yield Found("grade", f"G{match['a']}", *match.span())
-    for match in _LEVEL.finditer(text):
-        if not _NOT.search(text, match.start(), match.end() + 40):
+    for match in _LEVEL.finditer(text, low, high):
+        if not (_NOT.search(text, match.start(), match.end() + 40) or _DYSPLASIA.search(text[: match.start()][-30:])):
+            yield Found("grade", match["a"].lower(), *match.span())
+    for match in _LEVEL_ITEM.finditer(text, low, high):
+        if not _NOT.search(text, max(0, match.start() - 40), match.start()):
             yield Found("grade", match["a"].lower(), *match.span())
 
 
 def _figures(match: Match[str], between: str = "-") -> str:
-    return between.join(str(_ROMAN.get(each.upper(), each)) for each in match.group("a", "b") if each)
+    return between.join(
+        str(_ROMAN.get(each.upper(), each)) for each in (match["a"], match.groupdict().get("b")) if each
+    )

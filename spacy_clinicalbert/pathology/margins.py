@@ -1,26 +1,27 @@
 """Surgical margins."""
 
 import re
-from typing import Iterator
+from typing import Iterator, Match, Tuple
 
-from .found import INSIDE, Found
+from .found import INSIDE, Found, clinical_parts, stretches
 
-_MARGIN = r"\b(?:margins?(?:\sof\sresection)?|resection\s(?:lines?|surfaces?)|cut\send)\b"
+_MARGIN = r"\b(?:margins?(?:\sof\sresection)?|resection\s(?:lines?|surfaces?|borders?|edges?|planes?)|lines?\sof\sresection|surgical\sedges?|cut\send)\b"
+_WORDS = ("margin", "resection", "cut end", "surgical edge")
 _TUMOUR = r"(?:tumou?r|malignan\w{1,3}|carcinoma|neoplas\w{1,3}|invasive|melanoma|sarcoma|dysplasia|cancer|disease|adenocarcinoma)"
 _STATUSES = (
     ("not assessable", r"(?:cannot|can not)\sbe\s(?:assessed|evaluated)|not\sassessable|indeterminate"),
     (
         "uninvolved",
-        rf"uninvolved|not\sinvolved|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}",
+        rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}",
     ),
     ("close", r"close\b|near\b|abut\w{0,4}"),
-    ("involved", r"(?<!not\s)(?<!un)(?:involved|positive)|(?:are|is)\sinvolved|involvement"),
+    ("involved", r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement"),
 )
 _FORWARD = [
     (
         value,
         re.compile(
-            rf"{_MARGIN}(?:\.(?:\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?)\W(?P<status>{status})",
+            rf"(?:(?<=[.;:]\ssurgical\s)margin\.\s[A-Z][\w\s]{{2,25}}:|{_MARGIN}(?:\.(?:(?<=margins\.)\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?))\W(?P<status>{status})",
             re.IGNORECASE,
         ),
     )
@@ -30,54 +31,96 @@ _BACKWARD = (
     (
         "uninvolved",
         re.compile(
-            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:surgical\s|resection\s){{0,2}}{_MARGIN}|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade){INSIDE}{{0,30}}?{_MARGIN}",
+            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
     (
         "close",
         re.compile(
-            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\s(?:less\.?\s?than\s)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface){INSIDE}){{0,50}}?{_MARGIN}",
+            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\.?\s(?:less\.?\s?than\s|<\s?)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface){INSIDE}){{0,50}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
     (
         "involved",
         re.compile(
-            rf"(?<!no )(?:involvement\sof|involves|extends\sto(?![\s.]{{1,2}}within)|present\sat(?!\sleast)|positive){INSIDE}{{0,40}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?<!no )(?:involvement\sof|involves|extends\s(?:focally\s)?to(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
 )
-_R0 = re.compile(r"(?<![\w.])R(?P<n>[012])(?=[\s,.;)])(?!\s?\d)")
-_OTHER = re.compile(r"lymph|nerve", re.IGNORECASE)
+# What is said of the margin is a distance alone: "Margins: tumor is 2 mm from the parenchymal margin".
+_DISTANCE = re.compile(
+    rf"{_MARGIN}(?:\sstatus)?\s?(?::\s?(?:tumou?r\s)?(?:distance|located|is\s|(?=\d))(?:[^.;\d]|\.(?=\s[a-z])){{0,60}}|\sis\s(?:less\sthan\s|<\s?)|{INSIDE}{{0,30}}(?:by|is|of)\s(?:less\sthan|<)\s?)(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\b",
+    re.IGNORECASE,
+)
+# "carcinoma is present less than 1 mm from the inked margin": the unit stands in few places, and what stands around it is looked at there.
+_AWAY = re.compile(r"[cmCM][mM]\s(?:from|of|to|FROM|OF|TO)\s")
+_FROM = re.compile(
+    rf"(?:{_TUMOUR}|mass){INSIDE}{{0,70}}?(?<![\d.])(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\s$",
+    re.IGNORECASE,
+)
+_TO_MARGIN = re.compile(
+    rf"(?:from|of|to)\s(?:the|a)?(?:(?!capsul|surface|pleura|serosa){INSIDE}){{0,45}}?{_MARGIN}", re.IGNORECASE
+)
+_AT = re.compile(_MARGIN, re.IGNORECASE)
+_R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)])(?!\s?\d)")
+_UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
+_OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 # An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
 _BLANK = re.compile(r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:", re.IGNORECASE)
 
 
 def find_margins(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `margins`: "uninvolved", "involved", "close", "not assessable"."""
-    taken = bytearray(len(text))
+    clinical = clinical_parts(text)
+    for low, high in stretches(text, _WORDS, 170, 170):
+        yield from (found for found in _find(text, low, high) if not clinical[found.start])
+    for match in _R0.finditer(text):
+        if re.search(r"resection|margin|stag|pT|pN|pM|L\d|V\d", text[max(0, match.start() - 40) : match.start()]):
+            yield Found("margins", "uninvolved" if match["n"] in "0O" else "involved", *match.span())
+
+
+def _find(text: str, low: int, high: int) -> Iterator[Found]:
+    taken = bytearray(high - low)
     matches = []
     for value, pattern in _BACKWARD:
-        matches += [(value, match.start(), match.end()) for match in pattern.finditer(text)]
+        matches += [(value, match.start(), match.end()) for match in pattern.finditer(text, low, high)]
+    matches += [("close", *place) for place in _near(text, low, high)]
+    margins = [match.start() for match in _AT.finditer(text, low, high)]
     forward = []
     for value, pattern in _FORWARD:
-        forward += [(match.end(), value, match) for match in pattern.finditer(text)]
+        found = (pattern.match(text, start, high) for start in margins)
+        forward += [(match.end(), value, match) for match in found if match]
     # The status that stands first behind the word is the margin's.
     for _, value, match in sorted(forward, key=lambda each: (each[2].start(), each[0])):
         matches.append((value, match.start(), match.end()))
+    for match in filter(None, (_DISTANCE.match(text, start, high) for start in margins)):
+        matches.append(("close" if _millimetres(match) <= 1 else "uninvolved", *match.span()))
     for value, start, end in matches:
         sentence = text[start:end]
-        if any(taken[start:end]) or _OTHER.search(sentence) or _negated(text, start, value):
+        if any(taken[start - low : end - low]) or _OTHER.search(sentence) or _UNTICKED.search(sentence):
+            continue
+        if _negated(text, start, value):
             continue
         if value == "involved" and _BLANK.match(text, end):
             continue
-        taken[start:end] = b"\1" * (end - start)
+        taken[start - low : end - low] = b"\1" * (end - start)
         yield Found("margins", value, start, end)
-    for match in _R0.finditer(text):
-        if re.search(r"resection|margin|stag|pT|pN|pM|L\d|V\d", text[max(0, match.start() - 40) : match.start()]):
-            yield Found("margins", "uninvolved" if match["n"] == "0" else "involved", *match.span())
+
+
+def _near(text: str, low: int, high: int) -> Iterator[Tuple[int, int]]:
+    """Where a tumour is said to be within 1 mm of a margin."""
+    for away in _AWAY.finditer(text, low, high):
+        tumour = _FROM.search(text[max(low, away.start() - 110) : away.start() + 3])
+        margin = _TO_MARGIN.match(text, away.start() + 3, high)
+        if tumour and margin and _millimetres(tumour) <= 1:
+            yield away.start() + 3 - len(tumour.group()), margin.end()
+
+
+def _millimetres(match: Match[str]) -> float:
+    return float(match["n"].replace(" ", "")) * (10 if match["unit"].lower() == "cm" else 1)
 
 
 def _negated(text: str, start: int, value: str) -> bool:

@@ -1,9 +1,10 @@
 """Receptors and other markers, with their results."""
 
 import re
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Match, Tuple
 
 from .found import Found
+from .terms import Vocabulary
 
 # Canonical names, and how they are written.
 NAMES: Dict[str, str] = {
@@ -15,64 +16,124 @@ NAMES: Dict[str, str] = {
     "MLH1": r"h?MLH\W?1", "MSH2": r"h?MSH\W?2", "MSH6": r"h?MSH\W?6", "PMS2": r"h?PMS\W?2",
     "PD-L1": r"PD\W?L1", "p16": r"p16(?:INK4a)?", "p53": r"p53", "p63": r"p63", "p40": r"p40", "EGFR": r"EGFR", "KRAS": r"K\W?RAS", "BRAF": r"BRAF(?:\sV600E)?",
     "HPV": r"HPV(?:\W?16)?", "ALK": r"ALK(?![a-z])", "TTF1": r"TTF\W?1", "WT1": r"WT\W?1", "S100": r"S\W?100", "HMB-45": r"HMB\W?45", "Melan-A": r"melan\W?A|MART\W?1",
-    "vimentin": r"vimentin", "HMWCK": r"HMW\W?(?:cyto)?keratins?|HMWCK", "pancytokeratin": r"pan\W?(?:cyto)?keratin|AE1\W{1,3}(?:AE)?3",
+    "vimentin": r"vimentin", "HMWCK": r"HMW\W?(?:cyto)?keratins?|HMWCK", "pancytokeratin": r"pan\W?(?:cyto)?keratin", "AE1/AE3": r"(?:cyto)?keratin\s?\(?AE1\W{1,3}(?:AE)?3\)?|AE\W?1\W{1,3}(?:AE)?3",
     "CK5/6": r"CK\W?5/6", "CK7": r"CK\W?7|cytokeratin\W?7", "CK19": r"CK\W?19|cytokeratin\W?19", "CK20": r"CK\W?20|cytokeratin\W?20",
     "chromogranin": r"chromogranin(?:\sA)?", "synaptophysin": r"synaptophysin", "CD56": r"CD\W?56", "CD10": r"CD10", "CD117": r"CD117|c-?kit", "CD34": r"CD34", "CD30": r"CD30", "CD99": r"CD99",
     "PLAP": r"PLAP", "AFP": r"alpha\W?feto\W?protein|AFP", "OCT3/4": r"OCT\W?(?:3/)?4", "HBME-1": r"HBME\W?1", "Galectin-3": r"galectin\W?3", "calretinin": r"calretinin", "D2-40": r"D2\W?40",
     "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
+    "CAM 5.2": r"CAM\W?5\W?2", "EBV": r"EBV|EBER|epstein\W?barr virus", "napsin A": r"napsin(?:\WA)?(?![a-z])", "CA9": r"CA\W?(?:IX|9)(?![\d-])|carbonic\sanhydrase\s(?:IX|9)", "mesothelin": r"mesothelin", "B72.3": r"B72\.3", "Ber-EP4": r"Ber\W?EP\W?4", "MOC-31": r"MOC\W?31",
+    "CD3": r"CD\W?3(?!\d)", "CD5": r"CD\W?5(?!\d)", "CD15": r"CD\W?15", "CD20": r"CD\W?20", "CD31": r"CD\W?31", "CD44": r"CD\W?44", "CD45": r"CD\W?45|LCA(?![a-z])|leu[ck]ocyte common antigen", "CD68": r"CD\W?68", "CD138": r"CD\W?138", "HepPar-1": r"hep\W?par\W?1?|hepatocyte(?=\s?[(:])|hepatocyte(?:\sspecific)?\santigen", "glypican-3": r"glypican\W?3", "arginase-1": r"arginase(?:\W?1)?", "villin": r"villin",
+    "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"cytokeratin(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
 }  # fmt: skip
-_CANONICAL: List[Tuple[str, "re.Pattern[str]"]] = [
-    (name, re.compile(form, re.IGNORECASE)) for name, form in NAMES.items()
-]
-_NAME = rf"(?<![\w-])(?:{'|'.join(f'(?:{form})' for form in NAMES.values())})"
-_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|indeterminate|equivocal|retained|lost|overexpressed|amplified|not\samplified|unamplified|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
+_VOCABULARY = Vocabulary(NAMES, behind="")
+_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
+_ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
+_HOW = r"(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
+# Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
-    rf"(?P<name>{_NAME})(?:\s?\((?:[^)]{{0,20}})\))?(?:\s(?:is|are|status|expression|stain(?:ing)?|protein|gene|score|immunostain)){{0,3}}[\s:.,\-]{{0,4}}(?:(?:diffusely|strongly|weakly|focally|focal|strong|weak)\s){{0,2}}{_RESULT}",
+    rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
+    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,\-]{{0,4}}{_HOW}{_RESULT})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    rf"(?P<name>{_NAME})(?:\s(?:index|labell?ing|proliferati\w{{2,4}}|rate|positive|is|in|of|approximately|about|up|to)|[+:\s(]){{0,6}}\s?(?P<value>[<>~]?\s?\d{{1,3}}\s?(?:-\s?\d{{1,3}}\s?)?%)",
+    r"(?:\s(?:shows|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
-_SCORE = re.compile(rf"(?P<name>{_NAME})[^.;\d]{{0,30}}\bscore\s?(?:of|[:=])?\s?(?P<value>[0-3]\+?)", re.IGNORECASE)
-_LIST = rf"(?P<names>{_NAME}(?:(?:\s?,\s?(?:and\s|or\s)?|\s(?:and|or)\s|/){_NAME}){{0,12}})"
+_SCORE = re.compile(
+    r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?[\s:=]{1,3}(?=\d\+))(?P<value>[0-3]\+?)",
+    re.IGNORECASE,
+)
+_MUTATED = re.compile(
+    r"(?:\sgene)?(?:\smutations?)?\s(?:is|are|was|were)?\s?(?P<no>not\s)?(?:detected|identified|found|present)\b",
+    re.IGNORECASE,
+)
+_MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|[\d-]+|and)\s){0,6}$", re.IGNORECASE)
+_WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
+# Between two names of a list.
+_NEXT = re.compile(
+    rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$"
+)
+# In front of a list.
 _FOR = re.compile(
-    rf"\b(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|immunoreactiv\w{{1,3}}|stains|stained)\s(?:positively\s)?(?:for|with)\s(?:antibodies to\s)?{_LIST}",
+    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:for|with)"
+    r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}$"
+    r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
     re.IGNORECASE,
 )
+# Behind a list.
 _ARE = re.compile(
-    rf"{_LIST}[\s.]{{1,2}}(?:stains?\s)?(?:are|were|is)(?:\sall)?[\s.]{{1,2}}(?P<result>positive|negative|retained|lost)",
+    rf"{_ASIDE}[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW}(?P<result>positive|negative|retained|intact|lost|expressed|not\sexpressed)",
     re.IGNORECASE,
 )
 _PERFORMED = re.compile(r"not\s(?:performed|done|available)|pending|lymph node", re.IGNORECASE)
+_ONLY_PERFORMED = re.compile(r"[^.;]{0,60}?\b(?:performed|ordered|requested|pending)\b", re.IGNORECASE)
+_IN_WORD = re.compile(r"[A-Za-z]")
 
 
 def find_markers(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `marker` with `name`: "positive", "negative", "indeterminate", "20%", "1+"."""
-    for pattern in (_FOR, _ARE):
-        for match in pattern.finditer(text):
-            value = _value(match["result"])
-            for each in re.finditer(_NAME, match["names"], re.IGNORECASE):
-                start = match.start("names") + each.start()
-                end = match.end() if pattern is _ARE else start + len(each.group())
-                yield _found(each.group(), value, start if pattern is _ARE else match.start(), end)
-    for match in _DIRECT.finditer(text):
-        if not _PERFORMED.search(match.group()):
-            yield _found(match["name"], _value(match["result"]), match.start(), match.end())
-    for match in _PERCENT.finditer(text):
-        yield _found(match["name"], re.sub(r"\s", "", match["value"]), match.start(), match.end())
-    for match in _SCORE.finditer(text):
-        value = match["value"] if match["value"].endswith("+") else f"score {match['value']}"
-        yield _found(match["name"], value, match.start(), match.end())
+    run: List[Tuple[str, Match[str]]] = []  # names of one list
+    for name, match in _VOCABULARY.find(text):
+        if _IN_WORD.match(text, match.end()) and _IN_WORD.match(text, match.end() - 1):
+            continue
+        if run and not (
+            match.start() - run[-1][1].end() < 40 and _NEXT.fullmatch(text, run[-1][1].end(), match.start())
+        ):
+            yield from _listed(text, run)
+            run = []
+        run.append((name, match))
+        yield from _alone(text, name, match)
+    if run:
+        yield from _listed(text, run)
+
+
+def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
+    """What stands behind a name."""
+    start, end = match.span()
+    if (direct := _DIRECT.match(text, end)) and not _PERFORMED.search(direct.group()):
+        yield _found(name, _value(direct["bracketed"] or direct["result"]), start, direct.end())
+    if percent := _PERCENT.match(text, end):
+        yield _found(name, re.sub(r"\s", "", percent["value"]), start, percent.end())
+    if score := _SCORE.match(text, end):
+        value = score["value"] if score["value"].endswith("+") else f"score {score['value']}"
+        yield _found(name, value, start, score.end())
+    mutation = _MUTATION.search(text[max(0, start - 60) : start])
+    without = _WITHOUT.search(text[max(0, start - 12) : start])
+    if (mutation or "mutation" in text[end : end + 22]) and (mutated := _MUTATED.match(text, end)):
+        value = "negative" if mutated["no"] or without or (mutation and mutation["no"]) else "positive"
+        yield _found(name, value, start, mutated.end())
+
+
+def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
+    """What stands in front of a list of names, or behind it: "positive for CK7 and TTF-1", "CK7 and TTF-1 are positive"."""
+    first, last = run[0][1].start(), run[-1][1].end()
+    low = max(0, first - 90)
+    before = _FOR.search(text[low:first])
+    if before and not (
+        before["express"] is None
+        and before["item"] is None
+        and _ONLY_PERFORMED.match(text, last)
+        and "stain" in before.group()
+    ):
+        result = before["result"] or before["item"] or before["express"]
+        value = (
+            "negative"
+            if before["no"] or result.lower().startswith(("not", "but not", "loss", "non"))
+            else _value(result)
+        )
+        for name, match in run:
+            yield _found(name, value, low + before.start(), match.end())
+    elif behind := _ARE.match(text, last):
+        for name, match in run:
+            yield _found(name, _value(behind["result"]), match.start(), behind.end())
 
 
 def _value(result: str) -> str:
     result = result.lower()
-    if result.startswith(("neg", "lost", "not ", "unamp")) or result == "-":
+    if result.startswith(("neg", "lost", "not ", "unamp", "non", "wild")) or result == "-":
         return "negative"
     return "indeterminate" if result in ("indeterminate", "equivocal") else "positive"
 
 
 def _found(name: str, value: str, start: int, end: int) -> Found:
-    canonical = next(canonical for canonical, form in _CANONICAL if form.fullmatch(name))
-    return Found("marker", value, start, end, (("name", canonical),))
+    return Found("marker", value, start, end, (("name", name),))

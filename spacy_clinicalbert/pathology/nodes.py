@@ -1,49 +1,76 @@
 """Lymph nodes examined and positive."""
 
 import re
-from typing import Any, Dict, Iterator, List, Match, NamedTuple, Optional
+from typing import Any, Dict, FrozenSet, Iterator, List, Match, NamedTuple, Optional
 
-from .found import GAP, INSIDE, NUMBER, STATIONS, STOP, Found, block_keys, number
+from .found import (
+    GAP,
+    INSIDE,
+    NUMBER,
+    STATIONS,
+    STOP,
+    TENS,
+    WORDS,
+    Found,
+    block_keys,
+    clinical_parts,
+    number,
+    stretches,
+)
 
 _NODES = rf"(?:lymph{GAP})?nodes?"
 _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
-_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
+_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence[\s.]{{1,2}}of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
 _VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
 _FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
 _HOW_MANY = rf"(?:{NUMBER}|\(\d{{1,2}}\))"
 _POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
 _KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
-_ALSO = r"(?:\sand\s[^.;:,\d]{1,45},)?"  # "and the associated fat,"
+_ALSO = rf"(?:\sand\s(?:(?![\d,]){INSIDE}){{1,45}}?,?)?"  # "and the associated fat,"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
+_RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 # Each pattern has `positive`, `examined` or both; `none` marks the free ones.
 _PATTERNS: List["re.Pattern[str]"] = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,30}}?\bnodes?",
-        rf"\bof\s(?P<examined>{NUMBER}){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
+        rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
-        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic)(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
+        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
         rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        rf"\bnumber\sof\s{_NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b",
+        rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{_NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
         rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
         rf"\b(?P<examined>{NUMBER}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
         _FRACTION,
+        _RATIO,
+        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
         rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
-        rf"\b{_NODES}(?:\s?\([A-Z]\))?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
+        rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
         rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
     )
 ]
+# Those that begin with a number are tried where one stands.
+_BY_NUMBER = [bool(re.match(r"\\b\(\?P<|\(\?<!\[\\[wd]/\.?\]\)\(\?P<", pattern.pattern)) for pattern in _PATTERNS]
+_STARTS = frozenset([*WORDS, *TENS, "none", "no"])
+_TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
+_LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
+_WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
+# A fraction behind these is of the whole report.
+_WHOLE = re.compile(r"(?:\bpN\d[a-c]?\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$")
+_CHAIN = 60  # characters from a fraction to the next one of the same list
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
 _AGAIN = re.compile(
     rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)",
     re.IGNORECASE,
 )
-_ITEM = re.compile(rf"[:.;]\s?(?:{NUMBER}|none)$", re.IGNORECASE)
+_ITEM = re.compile(rf"(?:[:.;]|\b(?:is|was))\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
-_STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
+_STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
 
 
 class _Count(NamedTuple):
@@ -65,6 +92,7 @@ def find_nodes(text: str) -> Iterator[Found]:
     kinds = ("nodes_examined", "nodes_positive")
     items = [{count.value for count in counts if count.item and count.field == field} for field in kinds]
     several = any(len({count.value for count in counts if count.field == field}) > 1 for field in kinds)
+    several = several or len({_stations(text, count) for count in counts if count.pair} - {frozenset()}) > 1
     totals = {
         count
         for count in counts
@@ -78,19 +106,39 @@ def find_nodes(text: str) -> Iterator[Found]:
 
 
 def _container(text: str, count: _Count) -> Any:
-    """What tells two counts of equal value apart: the station that they name, else their place."""
-    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
-    names = [each.group() for each in stations if each.start() > stations[-1].start() - 22]
-    container = frozenset(name.lower() for name in names) or count.start
+    """What tells two counts of equal value apart: the station that they name, the label of their specimen, else their place."""
+    labels = _LABEL.findall(text, max(0, count.start - 400), count.start)
+    container = _stations(text, count) or (labels[-1] if labels else count.start)
     return container if count.field == "nodes_examined" else (container, count.pair)
+
+
+def _stations(text: str, count: _Count) -> FrozenSet[str]:
+    """The station that a count names, as the words for it."""
+    stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
+    return frozenset(each.group().lower() for each in stations if each.start() > stations[-1].start() - 22)
 
 
 def _counts(text: str) -> Iterator[_Count]:
     taken = block_keys(text)  # 1 where a count stands already, or where none counts
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
+    for start, in_clinical in enumerate(clinical_parts(text)):
+        taken[start] |= in_clinical
+    for low, high in stretches(text, _WORDS, 140, 200):
+        yield from _counts_of(text, low, high, taken)
+
+
+def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
+    last = low - _CHAIN  # the end of the last fraction
+    starts = list(_numbers(text, low, high))
+    for pattern, by_number in zip(_PATTERNS, _BY_NUMBER):
+        fraction = pattern.pattern in (_FRACTION, _RATIO)
+        found = (
+            (pattern.match(text, start, high) for start in starts) if by_number else pattern.finditer(text, low, high)
+        )
+        for match in filter(None, found):
             start, end = match.span()
-            if any(taken[start:end]) or (pattern.pattern == _FRACTION and not _is_fraction_of_nodes(text, match)):
+            if any(taken[start:end]):
+                continue
+            if fraction and not (start - last < _CHAIN or _is_fraction_of_nodes(text, match)):
                 continue
             groups = match.groupdict()
             if "absent" in groups:
@@ -102,17 +150,27 @@ def _counts(text: str) -> Iterator[_Count]:
                 positive = 0
             if positive is not None and examined is not None and positive > examined:
                 continue
+            last = end if fraction else last
             if again := _AGAIN.match(text, end):
                 figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
                 if figures == (positive, examined) or (figures[0] is None and figures[1] == examined):
                     end = again.end()
             taken[start:end] = b"\1" * (end - start)
-            item = pattern.pattern != _FRACTION and bool(_ITEM.search(match.group()))
+            item = bool((_WHOLE.search(text[max(0, start - 60) : start])) if fraction else _ITEM.search(match.group()))
             pair = (positive, examined) if groups.get("positive") or examined is not None else None
             if examined is not None:
                 yield _Count("nodes_examined", examined, start, end, item, pair)
             if positive is not None:
                 yield _Count("nodes_positive", positive, start, end, item, pair)
+
+
+def _numbers(text: str, low: int, high: int) -> Iterator[int]:
+    """Where a number may begin, in figures, in words, or in brackets."""
+    for token in _TOKEN.finditer(text, low, high):
+        if token.group()[0].isdigit() or token.group().lower() in _STARTS:
+            if text[token.start() - 1 : token.start()] == "(":
+                yield token.start() - 1
+            yield token.start()
 
 
 def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
@@ -123,4 +181,8 @@ def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
 def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     before = text[max(0, match.start() - 25) : match.start()]
     near = _NEAR.search(text, max(0, match.start() - 80), match.end() + 25)
-    return bool(near and not _SCORE.search(before) and not _HPF.match(text, match.end()))
+    return bool(
+        (near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()]))
+        and not _SCORE.search(before)
+        and not _HPF.match(text, match.end())
+    )

@@ -3,19 +3,20 @@
 import re
 from typing import Iterator, Match
 
-from .found import INSIDE, STATIONS, Found, block_keys
+from .found import INSIDE, STATIONS, Found, block_keys, has, stretches
 from .terms import load_terms
 
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
 _SPECIMEN = (
     r"specimens?(?:\s?\(s\))?(?:\s(?:received|type|source|submitted))?\s?[:.]|labell?ed|part\s[A-Z]|nature of specimens?|(?:^|[.:;]\s)(?:[A-Z]{1,2}\d?|\d{1,2})\s?[.:)]|"
-    r"biopsy of|resection of|excision of|portion of"
+    r"(?:biopsy|resection|excision|enucleation|ectomy|amputation) of|(?<!with )(?<!with a )(?<!attached )portion of"
 )
 _NAMED = re.compile(rf"(?:{_SPECIMEN})[^.;]{{0,45}}$", re.IGNORECASE)
 _CUE = re.compile(
     r"(?:(?<!pathological )diagnosis\s?[:.]|tumou?r\s(?:site|location)\s?:|\bsite\b[^:.]{0,30}[:]?|procedures?\s?:)[^.;]{0,45}$",
     re.IGNORECASE,
 )
+_CUE_WORDS = ("diagnosis", "tumo", "site", "procedure")
 _LABEL = re.compile(r"labell?ed|designated", re.IGNORECASE)
 _CONSISTS = re.compile(rf"\bconsist(?:s|ing)\sof\b(?P<list>{INSIDE}{{0,220}}(?:\.\s)?)$", re.IGNORECASE)
 _BESIDE = re.compile(r"(?:attached|absent|adherent|surrounding|overlying)[^,;)]{0,30}$", re.IGNORECASE)
@@ -23,6 +24,7 @@ _OPERATION = re.compile(
     r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)",
     re.IGNORECASE,
 )
+_OPERATION_WORDS = ("ectomy", "biops", "excision", "resection", "dissection", "enucleation", "checklist")
 _HEAD = re.compile(r"[^.;:\d]{0,20}(?:\([A-Z]{1,3}\))?\s?:", re.IGNORECASE)
 _LINE = re.compile(r"(?:^|[.;:]\s|-\s)(?:(?:left|right|bilateral|both|the|portion|segment|of)\s){0,3}$", re.IGNORECASE)
 _STATED_FREE = re.compile(r"s?,\s(?:free|negative|no\s|uninvolved|benign|without)", re.IGNORECASE)
@@ -36,17 +38,27 @@ _ITEM = re.compile(
     r"\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s|none|absent|n/?a\b|uninvolved|involved|present|yes|no\b|negative|positive|unremarkable|\d)",
     re.IGNORECASE,
 )
+# Nothing of the organ was received, wherever that stands.
+_ABSENT = re.compile(
+    r"(?:s|\(s\))?\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s(?:present|identified|received|submitted|applicable|sampled)|none\b|absent|n/?a\b|uninvolved|unremarkable|involved)",
+    re.IGNORECASE,
+)
 _NODE_ITEM = re.compile(
-    r"(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
+    r"(?!:\s?metasta)(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
     re.IGNORECASE,
 )
 _STATION = re.compile(
     rf"\b(?:{STATIONS}|pelvic|peri\w+|para\w+|cervical|neck|level|station|gastric|mesenteric|lt|rt|lobar|caval)\b[^.;:]{{0,30}}$",
     re.IGNORECASE,
 )
+_OF_ORGAN = re.compile(
+    r"[\s.]{1,2}(?:biops(?:y|ies)|bx|resection|nodule|neoplasm)\b(?!\s(?:site|margin|line))", re.IGNORECASE
+)
+_PAST = re.compile(r"(?:prior|previous|history of|the)\s(?:\w{1,10}\s)?$", re.IGNORECASE)
 _TUMOUR = re.compile(r"\s(?:mass|tumou?r|cancer|carcinoma|lesion)\b", re.IGNORECASE)
 _NAME = re.compile(
-    r"\s(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|hilum)", re.IGNORECASE
+    r"(?:\s|/\w{1,8}\s\w{1,8}\s)(?:cell|vein|pelvis|sinus|artery|parenchyma|capsule|fat|surface|wall|margin|invasion|involvement|extension|hilum|metasta)",
+    re.IGNORECASE,
 )
 _NODE_GROUP = re.compile(r"[^.;:]{0,25}\b(?:nodes?|LNs?)\b", re.IGNORECASE)
 _SIDE = re.compile(
@@ -57,21 +69,27 @@ _SIDED = re.compile(
     re.IGNORECASE,
 )
 _LATERALITY = re.compile(
-    r"(?:lateralit[a-z]{1,3}(?:\sindicated)?\s?[:.]|tumou?r\s(?:location|site)s?\s?[:.](?:\s?[a-z]{3,12}[\s.,]{1,2}){0,6})\s?$",
+    r"(?:lateralit[a-z]{1,3}(?:\sindicated)?\s?[:.]|[.;]\s(?:location|side)\s?:|tumou?r\s(?:location|site)s?\s?[:.](?:\s?[a-z]{3,12}[\s.,]{1,2}){0,6})\s?$",
     re.IGNORECASE,
 )
 _NOT_SIDED = re.compile(
     r"node|adnex|ureter|seminal|margin|axill|pelvic|iliac|neck|tube|crus|vein|artery|obturator|inguinal", re.IGNORECASE
 )
+_MEASURED = re.compile(r"\slobe,?\s(?:\(?\d|measures|of\sthyroid\smeasures)", re.IGNORECASE)  # how large each half is
+_ADNEXA = re.compile(r"\W{1,3}(?:salping|oophor|adnex)", re.IGNORECASE)
+_OPERATED = re.compile(r"ectomy\s?,?\s?\(?$", re.IGNORECASE)
+_OVARIAN = re.compile(
+    r"ovar(?:y|ian)\W{1,3}(?:serous|mucinous|endometrioid|clear cell|cancer|carcinoma|adenocarcinoma|tumou?r|neoplasm|mass)",
+    re.IGNORECASE,
+)
+_SIDE_WORDS = ("left", "right", "bilateral", "midline", "rt", "lt", ": l ", ": r ")
 _WORDS = {"rt": "right", "lt": "left", "l": "left", "r": "right"}
 
 
 def find_sites(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `site` and `laterality`."""
-    terms = load_terms()
     blocks = block_keys(text)
-    for match in terms["site"].finditer(text):
-        name = terms["site_names"][match.lastindex - 1]
+    for name, match in load_terms()["site"].find(text):
         if not blocks[match.start()] and _is_site(text, match, name):
             yield Found("site", name, *match.span())
     yield from _sides(text)
@@ -82,36 +100,49 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
     before = text[max(0, start - 75) : start]
     if name == "lymph node":
         return _is_node_site(text, match, before)
-    if _NODE_GROUP.match(text, end) or _RELATION.search(before):
+    if _NODE_GROUP.match(text, end) or _ABSENT.match(text, end) or _RELATION.search(before[-30:]):
         return False
     if _TUMOUR.match(text, end):
         return True
+    if _OF_ORGAN.match(text, end):
+        return not _PAST.search(before)
     adjective = match.group().lower().endswith(("al", "ic", "ar", "an"))
     if (adjective and not (name == "adrenal gland" and not _NAME.match(text, end))) or _NAME.match(text, end):
         return False
-    if _NAMED.search(before) or _OPERATION.match(text, end) or not before.strip():
+    if _NAMED.search(before) or _is_operated(text, end) or not before.strip():
         return True
     if _ITEM.match(text, end):
         return False
-    if _CUE.search(before) or _HEAD.match(text, end):
+    if (has(before, _CUE_WORDS) and _CUE.search(before)) or _HEAD.match(text, end):
         return True
     if _LINE.search(before) and (_STATED_FREE.match(text, end) or _CONTAINS.match(text, end)):
         return True
-    consists = _CONSISTS.search(text[max(0, start - 240) : start])
+    far = text[max(0, start - 240) : start]
+    consists = _CONSISTS.search(far) if has(far, ("consist",)) else None
     return bool(consists and not _BESIDE.search(consists["list"]) and not _labelled(text, start))
+
+
+def _is_operated(text: str, end: int) -> bool:
+    """Whether the name of an operation follows."""
+    return bool(has(text[end : end + 70], _OPERATION_WORDS) and _OPERATION.match(text, end))
 
 
 def _is_node_site(text: str, match: Match[str], before: str) -> bool:
     end = match.end()
     bare = match.group().lower() in ("node", "nodes")
-    if _NODE_ITEM.match(text, end) or (_ITEM.match(text, end) and not _NAMED.search(before)):
+    if (
+        _NODE_ITEM.match(text, end)
+        or before.lower().endswith((" no ", "(no "))
+        or _ABSENT.match(text, end)
+        or (_ITEM.match(text, end) and not _NAMED.search(before))
+    ):
         return False
     station = _STATION.search(before)
     if bare and not (station or re.search("specimen", before, re.IGNORECASE)):
         return False
     return bool(
         _NAMED.search(before)
-        or _OPERATION.match(text, end)
+        or _is_operated(text, end)
         or (station and (_CUE.search(before) or _HEAD.match(text, end)))
     )
 
@@ -121,31 +152,37 @@ def _labelled(text: str, start: int) -> bool:
     window = text[max(0, start - 450) : start]
     labels = list(_LABEL.finditer(window))
     label = re.split("[Cc]onsist", window[labels[-1].end() :])[0] if labels else ""
-    return bool(load_terms()["site"].search(label))
+    return any(load_terms()["site"].find(label))
 
 
 def _sides(text: str) -> Iterator[Found]:
+    blocks = block_keys(text)
+    for low, high in stretches(text, _SIDE_WORDS, 2, 12):
+        for match in _SIDE.finditer(text, low, high):
+            if not blocks[match.start()] and _is_side(text, match):
+                word = match.group().lower()
+                yield Found("laterality", _WORDS.get(word, word), *match.span())
+
+
+def _is_side(text: str, match: Match[str]) -> bool:
     terms = load_terms()
-    paired = set(terms["paired"])
-    for match in _SIDE.finditer(text):
-        before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
-        near = re.split(r"[.;:]", after)[0]
-        ok = bool(_LATERALITY.search(before))
-        if not ok and not _NOT_SIDED.search(near):
-            if sided := _SIDED.match(after):
-                organ = terms["site"].match(after, sided.start("what"))
-                ok = bool(
-                    re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE)
-                    or (organ and terms["site_names"][organ.lastindex - 1] in paired)
-                )
-            if not ok:
-                behind = list(terms["site"].finditer(before))
-                ok = bool(
-                    behind
-                    and terms["site_names"][behind[-1].lastindex - 1] in paired
-                    and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1].end() :])
-                )
-            ok = ok or bool(re.search(r"ectomy\s?,?\s?$|ectomy\s\(?$", before, re.IGNORECASE))
-        if ok:
-            word = match.group().lower()
-            yield Found("laterality", _WORDS.get(word, word), *match.span())
+    before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
+    if _LATERALITY.search(before):
+        return True
+    if _ADNEXA.match(after) or _MEASURED.match(after):
+        return False
+    if not _NOT_SIDED.search(re.split(r"[.;:]", after)[0]):
+        if sided := _SIDED.match(after):
+            if re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE):
+                return True
+            if organ := terms["site"].match(after, sided.start("what")):
+                return _can_be_sided(text, organ[0])
+        behind = list(terms["site"].find(before))
+        if behind and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1][1].end() :]):
+            return _can_be_sided(text, behind[-1][0])
+    return bool(_OPERATED.search(before))
+
+
+def _can_be_sided(text: str, organ: str) -> bool:
+    """Whether the side of an organ is that of the tumour. An ovary is often removed with another organ's tumour."""
+    return organ in load_terms()["paired"] and (organ != "ovary" or bool(_OVARIAN.search(text)))

@@ -3,23 +3,29 @@
 import re
 from typing import Iterator, Match, Optional, Tuple
 
-from .found import Found
+from .found import Found, clinical_parts, stretches
 
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
+_PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2})\s?$")
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
-_T = re.compile(
-    rf"(?<![A-Za-z0-9]){_PREFIX}\s?T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
-)
+_T = re.compile(r"T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])")
 _N = re.compile(
     rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
 )
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
-_ALONE = re.compile(
-    r"(?<![A-Za-z0-9])(?P<prefix>[yr]{0,2}[pc])(?P<letter>[NM])\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
-)
+_ALONE = re.compile(r"(?P<letter>[NM])\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])")
 _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
 )
+# "Primary tumor (pT): 2a", with the value alone behind the item's name.
+_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b)")
+# Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
+_CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
+_CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
+_NO_GROUP = re.compile(r"fibrosis|trichrome|cirrhosis|kidney disease|METAVIR|scheuer", re.IGNORECASE)
+_ALONE_BEFORE = re.compile(r"^$|[^A-Za-z0-9]")
+_ITEM_WORDS = ("(pn)", "n stage", "regional lymph", "(pm)", "m stage", "distant metast")
+_EDITION_WORDS = ("ajcc", "uicc", "tnm", "edition", "ed.", "stag")
 _CONTEXT = re.compile(
     r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
 )
@@ -35,34 +41,52 @@ _GROUP = re.compile(
 
 def find_stage(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `pT`, `pN`, `pM` with `prefix` and `suffix`, `edition`, `stage_group`."""
+    clinical = clinical_parts(text)
     seen = set()
     for match in _T.finditer(text):
+        prefixed = _PREFIXED.search(text[max(0, match.start() - 6) : match.start()])
+        if clinical[match.start()] or not (
+            prefixed or _ALONE_BEFORE.search(text[max(0, match.start() - 1) : match.start()])
+        ):
+            continue
         after = _N.match(text, match.end())
         before = text[max(0, match.start() - 60) : match.start()]
-        if not (match["prefix"] or after or _CONTEXT.search(before)):
+        if not (prefixed or after or _CONTEXT.search(before)):
             continue  # a T2-weighted image, a vertebra, a block
-        prefix = match["prefix"] or ("p" if re.search("patholog", before, re.IGNORECASE) else None)
-        yield _found("pT", match, prefix)
+        if _CLASSES.match(text, match.end()) or _CLASSES_BEFORE.search(before):
+            continue
+        prefix = (
+            prefixed.group().strip() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+        )
+        yield _found("pT", match, prefix, match.start() - (len(prefixed.group()) if prefixed else 0))
         metastasis = _M.match(text, after.end() if after else match.end())
         for field, each in (("pN", after), ("pM", metastasis)):
             if each:
                 seen.add(each.start("value"))
                 yield _found(field, each, each["prefix"] or prefix)
     for match in _ALONE.finditer(text):
-        if match.start("value") not in seen:
+        prefixed = _PREFIXED.search(text[max(0, match.start() - 4) : match.start()])
+        if prefixed and match.start("value") not in seen and not clinical[match.start()]:
             seen.add(match.start("value"))
-            yield _found("p" + match["letter"], match, match["prefix"])
-    for match in _ITEM.finditer(text):
+            yield _found("p" + match["letter"], match, prefixed.group(), match.start() - len(prefixed.group()))
+    for match in (
+        each for low, high in stretches(text, _ITEM_WORDS, 2, 80) for each in _ITEM.finditer(text, low, high)
+    ):
         if match.start("value") not in seen and match[match["letter"]]:
             yield _found("p" + match["letter"], match, "p")
-    for match in _EDITION.finditer(text):
-        yield Found("edition", int(match["a"] or match["b"] or match["c"]), *match.span())
-    for match in _GROUP.finditer(text):
-        system = (("system", "FIGO"),) if match["figo"] or match["late"] else ()
-        yield Found("stage_group", match["value"].upper(), *match.span(), system)
+    for match in _FIGURE.finditer(text):
+        yield _found("p" + match["letter"], match, "p", match.start())
+    for low, high in stretches(text, _EDITION_WORDS, 60, 80):
+        for match in _EDITION.finditer(text, low, high):
+            yield Found("edition", int(match["a"] or match["b"] or match["c"]), *match.span())
+    for low, high in stretches(text, ("stage",), 25, 50):
+        for match in _GROUP.finditer(text, low, high):
+            if not (clinical[match.start()] or _NO_GROUP.search(text, max(0, match.start() - 60), match.end() + 15)):
+                system = (("system", "FIGO"),) if match["figo"] or match["late"] else ()
+                yield Found("stage_group", match["value"].upper(), *match.span(), system)
 
 
-def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
+def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional[int] = None) -> Found:
     value = match["value"]
     if value != "is":
         head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
@@ -70,6 +94,7 @@ def _found(field: str, match: Match[str], prefix: Optional[str]) -> Found:
     attributes: Tuple[Tuple[str, str], ...] = (("prefix", prefix),) if prefix else ()
     if match.groupdict().get("m"):
         attributes += (("suffix", "m"),)
-    prefixed = "prefix" in match.groupdict() and match["prefix"]
-    start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
+    if start is None:
+        prefixed = match.groupdict().get("prefix")
+        start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
     return Found(field, field[1] + value, start, match.end("value"), attributes)

@@ -4,19 +4,43 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern, Tuple
 
-from .found import JOIN, Found, is_clinical
+from .found import JOIN, Found, clinical_parts, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
-    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|evidence|of|residual)[\s.]{1,3}){0,3}$",
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|mimic\w{0,5}|similar to|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$",
+    re.IGNORECASE,
+)
+# "no dysplasia or adenocarcinoma", "negative for high grade dysplasia and invasive carcinoma"
+_NEGATED = re.compile(
+    r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$",
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
-    r"\s(?:patient|checklist|specimens?|protocol)\b"
-    r"|(?:\scomponent)?\s?(?::|is)?\s?(?:not\s(?:identified|present|seen|applicable|found)|absent|none|n/?a\b)",
+    r"-[A-Z0-9]\b|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
+    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
     re.IGNORECASE,
 )
+_HEADS = (
+    "carcinoma",
+    "sarcoma",
+    "melanoma",
+    "mesothelioma",
+    "seminoma",
+    "ganglioma",
+    "cytoma",
+    "thymoma",
+    "teratoma",
+    "sac tum",
+    "cell tum",
+    "cell neo",
+    "lymphoma",
+    "blastoma",
+    "glioma",
+)
+# "Type 2" papillary renal carcinoma
+_TYPE_BEFORE = re.compile(r"\btype\s(?P<type>[12]|ii?)[\"'`)]{0,2}[\s,]{1,2}$", re.IGNORECASE)
 _BARE = frozenset(
     "carcinoma|sarcoma|invasive carcinoma|malignant|infiltrating carcinoma|primary carcinoma|lymphoma|invasive".split(
         "|"
@@ -28,11 +52,11 @@ _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
 # What is written in more than one way, and the way that the record has it.
-_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"))
+_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"), ("adonocarcinoma", "adenocarcinoma"))
 
 
 @lru_cache
-def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
+def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
     parts = load_terms()["types"]
     gap = f"{JOIN}{{1,3}}"
 
@@ -40,39 +64,61 @@ def _pattern() -> Tuple[Pattern[str], Pattern[str]]:
         return alternatives.replace(" ", gap)
 
     qualifiers = "|".join(sorted(parts["qualifiers"].split("|"), key=len, reverse=True))
-    words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}")
+    words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}|and")
     number = f"(?:{gap}(?:II|I|[12])\\b)"
     tail = (
         f"{gap}(?:(?:exhibiting|showing){gap})?(?:predominantly{gap}(?:(?:of|an?|the){gap}){{0,2}})?(?:{joined(parts['kinds'])})"
-        f"(?:{gap}(?:type|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
+        f"(?:{gap}(?:types?|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
         f"|{gap}type{number}"
-        f"|(?:{gap}of{gap}[a-z]{{4,10}})?{gap}with{gap}(?:[a-z]{{4,16}}{gap}){{1,2}}(?:features|differentiation|cells|component)"
+        f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
-    return re.compile(
-        rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}", re.IGNORECASE
-    ), re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE)
+    return (
+        re.compile(
+            rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
+            re.IGNORECASE,
+        ),
+        re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE),
+        re.compile(rf"\b({joined(parts['kinds'])}){gap}(variant|type){gap}of{gap}$", re.IGNORECASE),
+    )
 
 
 def find_types(text: str) -> Iterator[Found]:
     """text (str): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
-    pattern, dropped = _pattern()
-    found = [(match.group("type"), match) for match in pattern.finditer(text)]
+    pattern, dropped, of_kind = _patterns()
+    clinical = clinical_parts(text)
+    found = [
+        (match.group("type"), match)
+        for low, high in stretches(text, _HEADS, 140, 150)
+        for match in pattern.finditer(text, low, high)
+    ]
     for short, name in load_terms()["types"]["renames"].items():
-        found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
+        if short in text:
+            found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
     for name, match in found:
-        before = text[max(0, match.start() - 50) : match.start()]
-        if _NOT_BEFORE.search(before) or _NOT_AFTER.match(text, match.end()) or is_clinical(text, match.start()):
+        before = text[max(0, match.start() - 70) : match.start()]
+        if clinical[match.start()] or _NOT_BEFORE.search(before) or _NEGATED.search(before):
             continue
-        tail = match.group()[len(name) :] if match.group().startswith(name) else ""
+        if _NOT_AFTER.match(text, match.end()):
+            continue
+        tail = match.group()[len(name) :] if match.group().startswith(name) and "situ" not in name.lower() else ""
         value = _normalised(name.replace(",", " ") + tail, dropped)
+        start = match.start()
+        if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
+            value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
+        if has(before[-14:], ("variant of", "type of")) and (kind := of_kind.search(before)):
+            value, start = f"{kind[1].lower()} {kind[2].lower()} of {value}", start - len(kind.group())
         if value and value not in _BARE and not value.startswith("metastatic"):
             attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
-            yield Found("histologic_type", value, *match.span(), attributes)
+            yield Found("histologic_type", value, start, match.end(), attributes)
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
-    value = re.sub(r"\sof\s[a-z]{4,10}(?=\swith\s)", "", re.sub(r"[\s.]+", " ", name.lower()))
-    value = dropped.sub("", value).strip(" ,-/")
+    value = re.sub(
+        r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)",
+        "",
+        re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name.lower()),
+    )
+    value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
     for written, usual in _FORMS:
         value = value.replace(written, usual)
     value = re.sub(r"\btype (ii|i)\b", lambda match: f"type {_ROMAN[match[1]]}", value)

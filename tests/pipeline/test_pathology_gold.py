@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import pytest
 
+from spacy_clinicalbert.corpora.docs import split_of
 from spacy_clinicalbert.corpora.splits import load_splits
 
 WORDS = r"[a-z][a-z0-9 ,()/-]{1,79}"
@@ -46,8 +47,12 @@ def records():
     return [json.loads(line) for line in lines]
 
 
-def test_pathology_gold_has_thirty_reports_of_each_held_out_split(records):
-    assert len({record["id"] for record in records}) == 60
+def test_pathology_gold_has_thirty_reports_of_each_held_out_split_and_twelve_of_training(records):
+    assert len({record["id"] for record in records}) == 72
+    held_out = frozenset().union(*load_splits()["tcga_tnm"].values())
+    fresh = [record["id"].split(".")[0] for record in records if record["part"] == "fresh"]
+    assert len(fresh) == 12 and not set(fresh) & held_out
+    assert {split_of(case) for case in fresh} == {"train"}
     for part in ("dev", "test"):
         cases = [record["id"].split(".")[0] for record in records if record["part"] == part]
         assert len(cases) == 30 and set(cases) <= load_splits()["tcga_tnm"][part]

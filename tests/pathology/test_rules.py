@@ -1,0 +1,156 @@
+"""The rules on sentences that report forms and habits differ in."""
+
+import pytest
+
+from spacy_clinicalbert.pathology.component import read_report
+from spacy_clinicalbert.pathology.found import clinical_parts, stretches
+from spacy_clinicalbert.pathology.terms import Vocabulary
+
+
+def values(text, field):
+    return [value.value for value in getattr(read_report(text), field)]
+
+
+def markers(text):
+    return {(value.name, value.value) for value in read_report(text).marker}
+
+
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        # sites
+        ("Right pleural biopsies.", "site", ["pleura"]),
+        ("Uterus, endocervix, biopsy.", "site", ["uterus", "cervix"]),
+        ("Enucleation of the right eye.", "site", ["eye"]),
+        ("Specimen received. Ureter: Not present. No lymph nodes are present.", "site", []),
+        ("Diagnosis: 6. Skin: uninvolved. Pleura/Soft Tissue Margin: Negative.", "site", []),
+        ("(A) Right paratracheal lymph node: metastatic carcinoma.", "site", ["lymph node"]),
+        # procedures
+        ("A. Left lung bx.", "procedure", ["biopsy"]),
+        ("Lymph nodes, celiac, dissection: benign. On dissection the fat is firm.", "procedure", ["dissection"]),
+        ("Total abdominal hysterectomy.", "procedure", ["total hysterectomy"]),
+        ("Bilateral salpingo-oophorectomy.", "procedure", ["bilateral salpingo-oophorectomy"]),
+        ("Regional lymph node dissections.", "procedure", ["regional lymph node dissection"]),
+        # sides
+        ("Cervix, biopsy: carcinoma. The right ovary has a cyst.", "laterality", []),
+        ("Ovarian serous carcinoma of the right ovary.", "laterality", ["right"]),
+        ("Tumor type: carcinoma. Location: Bilateral. Size: 1 cm.", "laterality", ["bilateral"]),
+        ("The left lobe (3.2 x 2.0 x 0.8 cm) is unremarkable.", "laterality", []),
+        # types
+        ('Consistent with "Type 2" papillary renal carcinoma.', "histologic_type", ["papillary renal carcinoma, type 2"]),
+        ("No dysplasia or adenocarcinoma identified.", "histologic_type", []),
+        ("Cholangiocarcinoma: no. It mimics lobular carcinoma.", "histologic_type", []),
+        ("HCC, segment 5. RCC is excluded elsewhere.", "histologic_type", ["hepatocellular carcinoma", "renal cell carcinoma"]),
+        ("A stain for melanoma-E was negative.", "histologic_type", []),
+        ("Pre-op diagnosis: renal cell carcinoma. Specimen: kidney.", "histologic_type", []),
+        # grades
+        ("Histologic grade (if applicable): 2 (of 4).", "grade", ["G2"]),
+        ("Well differentiated and moderately differentiated.", "grade", ["G1-G2"]),
+        ("Nottingham combined histologic grade: III", "grade", ["G3"]),
+        ("Primary pattern: Grade 3. Secondary pattern: Grade 4.", "grade", ["Gleason 3+4=7"]),
+        ("The worst differentiation IV/IV.", "grade", ["G4"]),
+        ("Furhman nuclear grade II.", "grade", ["Fuhrman 2"]),
+        ("Colonic dysplasia, low grade. Sections of the margin (G2).", "grade", []),
+        # sizes
+        ("A solid tumor, max. 5.5 cm in size.", "tumour_size", [[55]]),
+        ("A mass measuring 9.5 x 6 x 4.5-cm.", "tumour_size", [[95, 60, 45]]),
+        ("Multifocal: Yes. Size = 1.6 cm, left lobe and 0.4 cm right.", "tumour_size", [[16], [4]]),
+        ("Tumor size: Greatest dimension: 4 cm (additional dimensions: 3 x 2 cm).", "tumour_size", [[40, 30, 20]]),
+        ("The mass measures up to 1.9 cm in greatest thickness.", "tumour_size", []),
+        ('Labeled "nodule" is a 5.5 x 4.1 cm lung wedge.', "tumour_size", []),
+        ("Staging: pT1 Tumor <= 7.0 cm.", "tumour_size", []),
+        ("A tumor with a 19 mm base and 12 mm height.", "tumour_size", [[19, 12]]),
+        # margins
+        ("The urethral margin is compromised by neoplasia.", "margins", ["involved"]),
+        ("Resection margin involved: No.", "margins", ["uninvolved"]),
+        ("Carcinoma is present less than 1 mm from the inked margin.", "margins", ["close"]),
+        ("Margins: tumor is 2 mm from the parenchymal margin.", "margins", ["uninvolved"]),
+        ("Blood clot is present at the cauterized margin.", "margins", []),
+        ("2 mm from the margin. Perinephric fat: uninvolved.", "margins", []),
+        # invasion
+        ("Lymphovascular invasion (excluding renal vein): Absent.", "lymphovascular_invasion", ["absent"]),
+        ("Vascular and perineural invasions undetected.", "lymphovascular_invasion", ["absent"]),
+        ("Vascular and perineural invasions undetected.", "perineural_invasion", ["absent"]),
+        ("No vascular, lymphatic or. perineural invasion is identified.", "perineural_invasion", ["absent"]),
+        ("Margins free of tumor. Perineural invasion identified.", "perineural_invasion", ["present"]),
+        ("Possibility of vascular invasion cannot be ruled out.", "lymphovascular_invasion", ["indeterminate"]),
+        ("Stage: pT2 pN0 L0 V1.", "lymphovascular_invasion", ["absent", "present"]),
+        ("Disc protrusion at L1, fracture of V1.", "lymphovascular_invasion", []),
+        ("Hepatic vein invasion: no. Lymphatic (small vessel): Present.", "lymphovascular_invasion", ["present"]),
+        # nodes
+        ("Regional lymph nodes (positive: total): 0:14.", "nodes_examined", [14]),
+        ("Multiple (3 of 6) right axillary sentinel lymph nodes.", "nodes_positive", [3]),
+        ("Total number with metastasis: 3. Total number examined: 32.", "nodes_positive", [3]),
+        ("The total number of lymph nodes examined is 9.", "nodes_examined", [9]),
+        ("Page 3 of 4. 3D-one lobar node bisected.", "nodes_examined", []),
+        # stage
+        ("Tumor thickness (pT1 and pT2 tumors): 4 mm.", "pT", []),
+        ("Primary tumor (pT): 2a. Regional nodes.", "pT", ["T2a"]),
+        ("Trichrome stain (fibrosis stage IV).", "stage_group", []),
+    ],
+)  # fmt: skip
+def test_rules_read_other_habits(text, field, expected):
+    assert values(text, field) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("The cells express CK7 and TTF-1 but not CK20.", {("CK7", "positive"), ("TTF1", "positive"), ("CK20", "negative")}),
+        ("They do not express synaptophysin or p63.", {("synaptophysin", "negative"), ("p63", "negative")}),
+        ("CD56 (-), Hepatocyte (+).", {("CD56", "negative"), ("HepPar-1", "positive")}),
+        ("Stains for MLH-1, MSH-2 and PMS-2 are performed on block A7.", set()),
+        ("Mutations in the EGFR gene were NOT detected. No KRAS mutation was found.", {("EGFR", "negative"), ("KRAS", "negative")}),
+        ("Positive for PLAP and negative for CAM 5.2. and AE1/AE3.", {("PLAP", "positive"), ("CAM 5.2", "negative"), ("AE1/AE3", "negative")}),
+        ("HER2 by IHC: 1+. PR: Positive expression in 80%.", {("HER2", "1+"), ("PR", "positive"), ("PR", "80%")}),
+        ("In tumor cells: Negative - TFE3, CK7.", {("TFE3", "negative"), ("CK7", "negative")}),
+        ("ERG, PSAP and CK7 will be reported.", set()),
+    ],
+)  # fmt: skip
+def test_rules_read_lists_of_markers(text, expected):
+    assert markers(text) == expected
+
+
+def test_rules_tell_containers_apart_by_their_labels():
+    text = "A. Node: one benign lymph node (0/1). B. Node: one benign lymph node (0/1). C. Fat: two benign lymph nodes (0/2)."
+    assert [value.value for value in read_report(text).nodes_examined] == [1, 1, 2]
+
+
+def test_clinical_parts_end_where_the_pathologist_speaks():
+    text = "Clinical history: mass. Diagnosis: carcinoma. Clinical correlation is advised. Grade: 2"
+    inside = clinical_parts(text)
+    assert [bool(inside[text.index(word)]) for word in ("mass", "carcinoma", "advised", "Grade")] == [True] + [
+        False
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("node", [(0, 4)]),
+        ("x" * 10 + "node" + "x" * 20 + "NODE", [(8, 16), (32, 38)]),
+        ("nodenode", [(0, 8)]),
+        ("none", []),
+        ("İ node", [(0, 6)]),
+    ],
+)
+def test_stretches_hold_what_stands_around_the_words(text, expected):
+    assert list(stretches(text, ("node",), 2, 6)) == expected
+
+
+def test_vocabulary_finds_names_by_every_letter_they_begin_with():
+    names = Vocabulary({"lung": "lungs?|(?:upper |lower )?lobe", "esophagus": "(?:o)?esophagus", "MLH1": r"h?MLH\W?1"})
+    text = "Lower lobe, oesophagus, esophagus, hMLH-1 and the lungs; semi-lung, sublungual"
+    found = [(name, match.group()) for name, match in names.find(text)]
+    assert found == [
+        ("lung", "Lower lobe"),
+        ("esophagus", "oesophagus"),
+        ("esophagus", "esophagus"),
+        ("MLH1", "hMLH-1"),
+        ("lung", "lungs"),
+    ]
+
+
+def test_rules_leave_empty_boxes_of_a_form_alone():
+    text = "MARGINS\n ___ Cannot be assessed\n _X_ All margins are uninvolved by invasive carcinoma"
+    assert values(text, "margins") == ["uninvolved"]
