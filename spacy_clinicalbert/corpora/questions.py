@@ -163,9 +163,13 @@ def _holds(text: str, answers: Iterable[str]) -> bool:
     return any(answer.strip().lower() in lowered for answer in answers)
 
 
+def _article(record: Record) -> Any:
+    return record.get("article", record["id"])
+
+
 def _other_text(records: List[Record], number: int, words: List[str], rng: random.Random) -> Optional[int]:
     for place in rng.sample(range(len(records)), min(_TRIES, len(records))):
-        if records[place]["id"] != records[number]["id"] and not _holds(records[place]["text"], words):
+        if _article(records[place]) != _article(records[number]) and not _holds(records[place]["text"], words):
             return place
     return None
 

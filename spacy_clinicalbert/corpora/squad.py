@@ -19,7 +19,7 @@ def squad_records(path: FilePath, split: Optional[str] = None) -> Iterator[Recor
     path (Union[str, Path]): The file, SQuAD 1 or 2.
     split (Optional[str]): "train", "dev" or "test", by article: its document_id, or its title (see `docs.split_of`);
         None reads all.
-    YIELDS (Record): One record a text. Answers that do not stand at their offsets are its "drops", and their
+    YIELDS (Record): One record a text, with its "article". Answers that do not stand at their offsets are its "drops", and their
         questions are left out with them, for else they would seem to have no answer. Answers take in the tokens that they cut.
     RAISES (ValueError): The file is damaged or not SQuAD, by the line or the article.
     """
@@ -35,7 +35,7 @@ def squad_records(path: FilePath, split: Optional[str] = None) -> Iterator[Recor
                 name = paragraph.get("document_id", article.get("title", number))
                 if split is None or split_of(name) == split:
                     note_id = name if len(paragraphs) == 1 else f"{name}-{place}"
-                    yield _record(note_id, paragraph, f"{where}, paragraph {place},")
+                    yield {**_record(note_id, paragraph, f"{where}, paragraph {place},"), "article": name}
         except (KeyError, TypeError, AttributeError):
             raise ValueError(f"{where} is not SQuAD's: a part of it is missing or of another type.") from None
 

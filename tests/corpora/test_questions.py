@@ -55,6 +55,16 @@ def test_questions_are_put_where_they_have_no_answer(path):
         assert answered == {row["id"] for row in record["questions"] if "unanswerable" not in row}
 
 
+def test_another_paragraph_of_an_article_is_not_another_article(path):
+    (one, two) = json.loads(path.read_text())["data"]
+    for paragraph in (*one["paragraphs"], *two["paragraphs"]):
+        del paragraph["document_id"]
+    path.write_text(json.dumps({"data": [{"title": "one", "paragraphs": one["paragraphs"] + two["paragraphs"]}]}))
+    records = list(question_records(path, other_article=1.0, removed_section=0.0))
+    assert [record["id"] for record in records] == ["one-1", "one-2"]
+    assert not [row for record in records for row in record["questions"] if "unanswerable" in row]
+
+
 def test_shares_seed_and_parts(path):
     assert [len(record["questions"]) for record in question_records(path, None, 0.0, 0.0)] == [3, 1]
     parts = list(question_records(path, None, 0.0, 0.0, n_questions=2))
