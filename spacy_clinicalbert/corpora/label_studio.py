@@ -83,9 +83,9 @@ def _record(task: Dict[str, Any], field: str, choices: Optional[List[str]], mark
     places = Utf16(note) if is_wide(note) else None
     for name, start, end, labels, mention in regions:
         if places and mention is not None and not _stands(note, start, end, mention):
-            moved = places.span(start, end)
-            if _stands(note, *moved, mention):
-                start, end = moved
+            first, last = places.span(start, end)
+            if _stands(note, first, last, mention):
+                start, end = first, last
         if places is None:
             check_span(note, start, end, where)
         for label in labels:

@@ -131,7 +131,7 @@ def make_app(
 
         responses = {200: {"description": "The answer", "content": {"application/json": {}}}, **REFUSALS}
         name = answer.path.removeprefix("/")
-        about = {"name": name, "description": answer.about, "responses": responses}
+        about: Dict[str, Any] = {"name": name, "description": answer.about, "responses": responses}
         app.post(answer.path, dependencies=wants_token, **about)(handle)
 
     for answer in answers:

@@ -94,8 +94,8 @@ def find_mistakes(nlp: Language, docs: List[Doc]) -> Mistakes:
     names = {note.text: note.name for notes in found.notes.values() for note in notes}
 
     def answers_of(doc: Doc, note: Any) -> Tuple[str, Dict[str, Given]]:
-        ents = {(ent.start_char, ent.end_char, ent.label_): confidence(ent) for ent in doc.ents}
-        cats = {answer: doc.cats[answer[2]] for answer in find_answers(doc, heads["cats"], "cats")}
+        ents: Given = {(ent.start_char, ent.end_char, ent.label_): confidence(ent) for ent in doc.ents}
+        cats: Given = {answer: doc.cats[answer[2]] for answer in find_answers(doc, heads["cats"], "cats")}
         return note.text, {"ents": ents, "cats": cats}
 
     notes = [make_note(number, name, text, None) for number, (text, name) in enumerate(names.items())]

@@ -52,7 +52,7 @@ def find_head(nlp: Language, component: str, label: str) -> Head:
         )
     if label not in pipe.labels:
         raise ValueError(f"'{component}' has no label '{label}'; it has {', '.join(pipe.labels)}.")
-    listener = pipe.model.get_ref("tok2vec")
+    listener: Any = pipe.model.get_ref("tok2vec")
     encoders = [
         each
         for _, each in nlp.pipeline

@@ -156,10 +156,10 @@ def _categories(record: Record) -> List[Row]:
                     {**row, "value": float(value), "id": f"w{each['start']}-{each['end']}"}
                 )
     ordered = sorted(record["cats"].items(), key=lambda item: (-item[1], item[0]))
-    rows = [{"label": label, "value": value, "windows": []} for label, value in ordered]
-    for row in rows[:MAX_CATEGORIES]:
-        most = sorted(windows.get(row["label"], []), key=lambda each: -each["value"])[:MAX_WINDOWS]
-        row["windows"] = sorted(most, key=lambda each: each["start"])
+    rows: List[Row] = [{"label": label, "value": value, "windows": []} for label, value in ordered]
+    for category in rows[:MAX_CATEGORIES]:
+        most = sorted(windows.get(category["label"], []), key=lambda each: -each["value"])[:MAX_WINDOWS]
+        category["windows"] = sorted(most, key=lambda each: each["start"])
     return rows
 
 

@@ -28,10 +28,10 @@ def errors_page(mistakes: Mistakes, *, name: str, about: str = "", max_errors: i
         if rows:
             kinds.append({"name": kind, "count": len(rows), "rows": rows})
     left = max_errors
-    for number, kind in enumerate(sorted(kinds, key=lambda kind: kind["count"])):
-        shown = kind["rows"][: -(-left // (len(kinds) - number)) if left else 0]
+    for number, group in enumerate(sorted(kinds, key=lambda group: group["count"])):
+        shown = group["rows"][: -(-left // (len(kinds) - number)) if left else 0]
         left -= len(shown)
-        kind["rows"] = [_entity_row(each, mistakes, renderer) for each in shown]
+        group["rows"] = [_entity_row(each, mistakes, renderer) for each in shown]
     table = [
         {"label": label, "counts": [counts[RIGHT], *(counts[kind] for kind in KINDS)]}
         for label, counts in sorted(
