@@ -74,7 +74,8 @@ def _to_fhir(nlp: Language, concepts: Concepts, version: str) -> Convert:
         raise ValueError(f"For this pipeline, {unknown_label(unknown)}.")
 
     def convert(doc: Doc, note: Note) -> List[str]:
-        return [each.model_dump_json() for each in fhir_resources(to_record(doc), doc.text, concepts, version)]
+        record = to_record(doc, position=note.position)
+        return [each.model_dump_json() for each in fhir_resources(record, doc.text, concepts, version)]
 
     return convert
 

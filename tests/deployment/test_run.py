@@ -88,6 +88,14 @@ def test_run_writes_fhir_that_the_library_reads(bulk):
     assert kinds[:2] == ["DocumentReference", "Condition"] and kinds.count("DocumentReference") == 10
 
 
+def test_fhir_ids_are_each_notes_own_whatever_ids_and_patients_the_notes_have(bulk):
+    rows = [{"text": "No fever."}] * 2 + [{"id": 1, "patient": patient, "text": "No fever."} for patient in "aab"]
+    Path("some.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    bulk("r5.ndjson", notes="some.jsonl")
+    ids = [row["id"] for row in read_lines(Path("r5.ndjson"))]
+    assert len(ids) == len(set(ids)) == 10
+
+
 def test_a_run_writes_over_nothing(bulk):
     bulk("out.jsonl")
     with pytest.raises(ValueError, match=r"'out\.jsonl' is there already. --resume"):
