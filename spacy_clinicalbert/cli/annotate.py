@@ -72,15 +72,18 @@ def annotate(
         python -m spacy clinicalbert annotate PIPELINE notes.parquet note_nlp.csv --to omop --workers 4
     """
     from ..deployment.delivery import find_target
-    from ..deployment.notes import Source, find_format
+    from ..deployment.notes import Source, find_format, passed_over
     from ..deployment.run import annotate_notes, find_places
 
     try:
         target = find_target(output, to.value if to else None, table)
         form = from_.value if from_ else find_format(source)
+        notes = Source(source, form, id_field, text_field, patient_field, query)
+        if passed_over(notes):
+            typer.echo(passed_over(notes), err=True)
         totals = annotate_notes(
             pipeline,
-            Source(source, form, id_field, text_field, patient_field, query),
+            notes,
             target,
             concepts=str(concepts) if concepts else None,
             max_length=max_length,

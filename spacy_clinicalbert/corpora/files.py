@@ -109,7 +109,7 @@ def csv_rows(
     quoted (bool): Whether quotation marks enclose what holds a delimiter or a line end.
     YIELDS (Tuple[int, Dict[str, str]]): The number of the row's last line, and the row, with its columns' names in
         lower case.
-    RAISES (ValueError): A column is missing, or a row is cut off or has another number of columns.
+    RAISES (ValueError): A column is missing, or has another one's name, or a row is cut off or has another number of columns.
     """
     csv.field_size_limit(2**31 - 1)  # notes are longer than the 131,072 characters that are allowed at first
     lines = (line for _, line in text_lines(path))
@@ -132,6 +132,12 @@ def csv_rows(
             missing = sorted(set(columns) - set(names))
             if missing:
                 raise ValueError(f"{at(path, reader.line_num)} does not name the columns {', '.join(missing)}.")
+            for column, name in enumerate(names):
+                if name in names[:column] and name:
+                    raise ValueError(
+                        f"{at(path, reader.line_num)} gives the columns {names.index(name) + 1} and {column + 1} the same name, but for its "
+                        "case: rename one."
+                    )
         elif len(row) != len(names):
             raise ValueError(f"{at(path, reader.line_num)} has {len(row)} columns, not {len(names)}.")
         else:

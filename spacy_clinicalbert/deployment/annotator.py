@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..corpora.docs import install_extensions
-from .notes import Note
+from .notes import Note, is_utf8
 from .records import Record, Unwritable, to_record
 
 Convert = Callable[[Doc, Note], Any]
@@ -116,9 +116,7 @@ class Annotator:
     def _reason_against(self, text: str) -> str:
         if len(text) > self.nlp.max_length:
             return f"it has {len(text)} characters, and the pipeline takes {self.nlp.max_length}: see --max-length"
-        try:
-            text.encode("utf8")
-        except UnicodeEncodeError:
+        if not is_utf8(text):
             return "it has half of a surrogate pair, which is no character"
         return ""
 

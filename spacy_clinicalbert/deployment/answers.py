@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..questions.answers import answer_rows
+from ..questions.asked import read_questions
 from ..summary.render import to_dict
 from .records import RECORD_VERSION, to_record
 
@@ -23,6 +24,7 @@ def _whole(value: str) -> str:
     return value
 
 
+QA = "clinical_qa"
 MAX_QUESTIONS = 100  # of a note: each is a pass over its windows
 Text = Annotated[StrictStr, AfterValidator(_whole)]
 
@@ -57,6 +59,8 @@ class Answer(NamedTuple):
     say (Callable[[Doc, Any], Any]): Makes the answer of the Doc, behind the pipeline and with the encoder's vectors, and of what the client sent.
     body (Type[NoteIn]): What the client sends.
     prepare (Optional[Callable[[Doc, Any], Any]]): Writes on the Doc, before the pipeline, what its components read of what was sent.
+    check (Optional[Callable[[Language, Any], None]]): Raises ValueError for what the pipeline cannot take of what was sent, beside the note. It runs beside
+        the pipeline's thread.
     """
 
     path: str
@@ -65,6 +69,7 @@ class Answer(NamedTuple):
     say: Callable[[Doc, Any], Any]
     body: Type[NoteIn] = NoteIn
     prepare: Optional[Callable[[Doc, Any], Any]] = None
+    check: Optional[Callable[[Language, Any], None]] = None
 
 
 def _record(doc: Doc, note: NoteIn) -> Any:
@@ -84,6 +89,12 @@ def _summary(doc: Doc, note: NoteIn) -> Dict[str, Any]:
 def _pathology(doc: Doc, note: NoteIn) -> Dict[str, Any]:
     record = doc._.pathology  # None of an empty note, which no component has seen
     return _named(note, {"pathology": {} if record is None else record.model_dump(mode="json", exclude_defaults=True)})
+
+
+def _check_questions(nlp: Language, note: QuestionsIn) -> None:
+    for name in nlp.pipe_names:
+        if nlp.get_pipe_meta(name).factory == QA:
+            nlp.get_pipe(name).reader.question_ids(read_questions(note.questions))
 
 
 def _ask(doc: Doc, note: QuestionsIn) -> None:
@@ -113,11 +124,12 @@ ANSWERS = (
     ),
     Answer(
         "/ask",
-        "clinical_qa",
+        QA,
         "What a note says to each question, the best answer first, with its place; none where it does not say.",
         _answers,
         QuestionsIn,
         _ask,
+        _check_questions,
     ),
 )
 

@@ -74,6 +74,7 @@ def write_parquet(path: Path, form: str, rows: Iterator[Row]) -> None:
 
     form (str): "records" or "omop".
     rows (Iterator[Dict[str, Any]]): The rows, as they are in JSON.
+    RAISES (ValueError): They do not fit into its schema.
     """
     import pyarrow
     from pyarrow import parquet
@@ -82,7 +83,13 @@ def write_parquet(path: Path, form: str, rows: Iterator[Row]) -> None:
     as_row = typed_row if form == "omop" else record_row
     with parquet.ParquetWriter(path, schema) as writer:
         while chunk := list(islice(rows, GROUP)):
-            writer.write_table(pyarrow.Table.from_pylist([as_row(row) for row in chunk], schema))
+            try:
+                table = pyarrow.Table.from_pylist([as_row(row) for row in chunk], schema)
+            except (pyarrow.ArrowException, OverflowError) as error:  # whose message could hold a note's text
+                raise ValueError(
+                    f"Parquet does not take what was found ({type(error).__name__}): write .jsonl."
+                ) from None
+            writer.write_table(table)
 
 
 def record_row(record: Row) -> Row:

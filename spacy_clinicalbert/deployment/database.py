@@ -3,11 +3,12 @@
 SQLAlchemy's and the drivers' errors hold rows, which are notes: they are named by their type alone.
 """
 
+import hashlib
 import re
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice
-from typing import Any, Dict, Iterator, Optional
+from itertools import islice, zip_longest
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 Row = Dict[str, Any]
 
@@ -16,13 +17,28 @@ _ORDER = re.compile(r"\border\s+by\b", re.IGNORECASE)
 
 
 def shown(path: str) -> str:
-    """A source or destination for a message or a file: a database's URL without its password."""
+    """A source or destination for a message or a file: a database's URL without its password, and without its query, which can hold one."""
     if "://" not in path:
         return path
+    return _parsed(path).set(query={}).render_as_string(hide_password=True)
+
+
+def query_digest(path: str) -> Optional[str]:
+    """RETURNS (Optional[str]): A fingerprint of the query of a database's URL, for a comparison; None without one. It takes a while, so that nobody
+    finds a password that stands there by trying."""
+    query = sorted(_parsed(path).query.items()) if "://" in path else []
+    if not query:
+        return None
+    return hashlib.scrypt(
+        repr(query).encode("utf8"), salt=shown(path).encode("utf8"), n=2**14, r=8, p=1, dklen=16
+    ).hex()
+
+
+def _parsed(url: str) -> Any:
     sqlalchemy = _sqlalchemy()
     try:
-        return sqlalchemy.make_url(path).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
+        return sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # the latter of a port that is no number
         raise ValueError("What has '://' in it is a database's URL, as SQLAlchemy writes them; this is none.") from None
 
 
@@ -40,10 +56,9 @@ def query_rows(url: str, query: str) -> Iterator[Row]:
     YIELDS (Dict[str, Any]): Its rows, fetched a thousand at a time.
     RAISES (ValueError): The database cannot be reached, or stops.
     """
-    sqlalchemy = _sqlalchemy()
     with _connected(_engine(url)) as connection, _named(url, "the query failed: try it in the database's own client"):
         streamed = connection.execution_options(stream_results=True, yield_per=FETCHED)
-        for row in streamed.execute(sqlalchemy.text(query)).mappings():
+        for row in streamed.execute(_text(query)).mappings():
             yield dict(row)
 
 
@@ -52,9 +67,18 @@ def count_query(url: str, query: str) -> Optional[int]:
     sqlalchemy = _sqlalchemy()
     with _connected(_engine(url)) as connection:
         try:
-            return connection.execute(sqlalchemy.text(f"SELECT COUNT(*) FROM ({query.rstrip(' ;')}) AS notes")).scalar()
+            return connection.execute(_text(f"SELECT COUNT(*) FROM ({query.rstrip(' ;')}) AS notes")).scalar()
         except sqlalchemy.exc.SQLAlchemyError:
             return None
+
+
+def _text(query: str) -> Any:
+    """A query as it stands: a colon in it names no parameter."""
+    return _sqlalchemy().text(query.replace(":", "\\:"))
+
+
+class KeyTaken(ValueError):
+    """A table has rows whose keys others would have."""
 
 
 class Table:
@@ -99,13 +123,57 @@ class Table:
         with _connected(self.engine) as connection, self._named():
             return connection.execute(sqlalchemy.select(sqlalchemy.func.max(self.table.c[self.key]))).scalar()
 
-    def replace(self, first: int, behind: int, rows: Iterator[Row]) -> None:
-        """Put rows in place of those whose keys are from `first` to before `behind`, in one transaction."""
+    def is_there(self) -> bool:
+        """RETURNS (bool): Whether the database has the table."""
+        with _connected(self.engine) as connection, self._named():
+            return _sqlalchemy().inspect(connection).has_table(self.table.name, schema=self.table.schema)
+
+    def count(self, first: int, behind: int) -> int:
+        """RETURNS (int): How many rows have keys from `first` to before `behind`."""
+        with _connected(self.engine) as connection, self._named():
+            return self._count(connection, first, behind)
+
+    def _count(self, connection: Any, first: int, behind: int) -> int:
+        sqlalchemy, key = _sqlalchemy(), self.table.c[self.key]
+        within = sqlalchemy.select(sqlalchemy.func.count()).select_from(self.table).where(key >= first, key < behind)
+        return connection.execute(within).scalar()
+
+    def holds(self, first: int, behind: int, rows: Iterator[Row], columns: Sequence[str]) -> bool:
+        """Whether some rows are there, and no others with keys from `first` to before `behind`.
+
+        rows (Iterator[Dict[str, Any]]): The rows, by their keys.
+        columns (Sequence[str]): What a row is known by.
+        """
         key = self.table.c[self.key]
-        with _connected(self.engine) as connection, self._named(), connection.begin():
-            connection.execute(self.table.delete().where(key >= first, key < behind))
-            while chunk := list(islice(rows, FETCHED)):
-                connection.execute(self.table.insert(), chunk)
+        wanted = _sqlalchemy().select(*(self.table.c[name] for name in columns))
+        with _connected(self.engine) as connection, self._named():
+            found = connection.execute(wanted.where(key >= first, key < behind).order_by(key))
+            return all(
+                row is not None and there is not None and list(there) == [row[name] for name in columns]
+                for row, there in zip_longest(rows, found)
+            )
+
+    def insert(self, first: int, behind: int, rows: Iterator[Row]) -> None:
+        """Add rows, in one transaction.
+
+        first (int), behind (int): Their keys are from here to before there.
+        RAISES (KeyTaken): The table has a row with such a key.
+        RAISES (ValueError): It does not take the rows.
+        """
+        with _connected(self.engine) as connection, self._named():
+            try:
+                with connection.begin():
+                    while chunk := list(islice(rows, FETCHED)):
+                        connection.execute(self.table.insert(), chunk)
+                return
+            except _sqlalchemy().exc.IntegrityError:
+                taken = self._count(connection, first, behind)
+                if not taken:
+                    raise
+        raise KeyTaken(
+            f"The table '{self.table.fullname}' of '{shown(str(self.engine.url))}' has {taken} rows already whose {self.key} this run's rows would "
+            "have: something else has written there. They were left as they are."
+        )
 
     def _named(self) -> Any:
         return _named(str(self.engine.url), f"the table '{self.table.fullname}' did not take what it was given")
@@ -122,17 +190,26 @@ def _sqlalchemy() -> Any:
 
 
 def _engine(url: str) -> Any:
-    sqlalchemy = _sqlalchemy()
+    sqlalchemy, parsed = _sqlalchemy(), _parsed(url)
     try:
-        return sqlalchemy.create_engine(url, hide_parameters=True)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:  # no such database, or its driver is not installed
+        return sqlalchemy.create_engine(parsed, hide_parameters=True)
+    except (sqlalchemy.exc.NoSuchModuleError, ImportError) as error:  # no such database, or its driver is not installed
         raise ValueError(f"'{shown(url)}' cannot be opened ({type(error).__name__}): {error}") from None
+    # Their messages could hold what is in the URL.
+    except (sqlalchemy.exc.SQLAlchemyError, TypeError, ValueError) as error:
+        raise ValueError(f"'{shown(url)}' cannot be opened ({type(error).__name__}).") from None
 
 
 @contextmanager
 def _connected(engine: Any) -> Iterator[Any]:
     with _named(str(engine.url), "it cannot be reached"):
-        connection = engine.connect()
+        try:
+            connection = engine.connect()
+        except (TypeError, ValueError) as error:  # what a driver says to a URL's query
+            kind = type(error).__name__
+            raise ValueError(
+                f"'{shown(str(engine.url))}': it cannot be reached ({kind}): look at what follows its '?'."
+            ) from None
     with connection:
         yield connection
 
@@ -143,6 +220,6 @@ def _named(url: str, what: str) -> Iterator[None]:
     sqlalchemy = _sqlalchemy()
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, UnicodeDecodeError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, UnicodeError, OverflowError) as error:
         kind = type(getattr(error, "orig", None) or error).__name__
         raise ValueError(f"'{shown(url)}': {what} ({kind}).") from None

@@ -1,14 +1,17 @@
 """The parts of a finished run → its destination: one file, a folder of .spacy files, a table. What is there is whole, or not there."""
 
 import csv
+import gzip
+import io
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from .arrow import check_arrow, write_parquet
-from .database import Table, shown
+from .database import KeyTaken, Table, shown
 from .forms import FORMS, sync_folder
 from .manifest import Manifest
 from .omop import NOTE_NLP, typed_row
@@ -40,7 +43,10 @@ RECORD_COLUMNS: Dict[str, type] = {
     "spans": dict,
     "custom": dict,
 }
+PACKED = ".gz"
 ROW_ID = "note_nlp_id"
+# By what a row in a table is known to be this run's. A table of NOTE_NLP may be the user's, and round its numbers or cut its texts.
+KNOWN_BY = {"records": list(RECORD_COLUMNS), "omop": [ROW_ID, "note_id", "nlp_system", "nlp_datetime"]}
 
 
 class Target(NamedTuple):
@@ -63,8 +69,9 @@ def find_target(path: str, to: Optional[str], table: Optional[str]) -> Target:
 
     RAISES (ValueError): They do not fit together, or say too little.
     """
-    container = "sql" if "://" in path else CONTAINERS.get(Path(path).suffix, "")
-    if to is None and (not container or container == "csv" or path.endswith(".ndjson")):
+    name = path.removesuffix(PACKED)
+    container = "sql" if "://" in path else CONTAINERS.get(Path(name).suffix, "")
+    if to is None and (not container or container == "csv" or name.endswith(".ndjson")):
         raise ValueError(f"What is to be written to '{shown(path)}'? Say --to {', '.join(TARGETS)}.")
     if to in FORMS:
         form = str(to)
@@ -74,6 +81,10 @@ def find_target(path: str, to: Optional[str], table: Optional[str]) -> Target:
         form = "docs" if container == "spacy" else "records"
     if container not in FITTING[form] or (container == "sql") != ("://" in path):
         raise ValueError(f"{to or form} cannot be written to '{shown(path)}': it wants {', '.join(FITTING[form])}.")
+    if name != path and container not in ("sql", *_LINES):
+        raise ValueError(f"'{path}' would be packed, which {' and '.join(_LINES)} can be: take the {PACKED} off.")
+    if table is not None and container != "sql":
+        raise ValueError(f"--table is the table of a database, and '{path}' is a file: leave it out.")
     if container == "sql":
         return Target(path, form, container, table or ("note_nlp" if form == "omop" else "annotations"))
     return Target(path, form, container)
@@ -93,24 +104,44 @@ def prepare(target: Target) -> None:
         check_arrow()
 
 
-def deliver(target: Target, manifest: Manifest, folder: Path) -> None:
+def check_delivered(target: Target, manifest: Manifest, anew: str) -> None:
+    """Find out whether what a finished run has written is there.
+
+    anew (str): How to begin anew.
+    RAISES (ValueError): It is not, or not whole.
+    """
+    if target.container == "sql":
+        table, first, parts = _table(target), manifest.first_id or 0, manifest.parts.values()
+        n_rows = sum(part["rows"] for part in parts)
+        n_keys = n_rows if target.form == "omop" else sum(part["notes"] for part in parts)
+        is_whole = table.is_there() and table.count(first, first + n_keys) == n_rows
+    else:
+        is_whole = Path(target.path).exists()
+    if not is_whole:
+        raise ValueError(
+            f"The run is finished, but what it wrote to '{shown(target.path)}' is not there any more. {anew}"
+        )
+
+
+def deliver(target: Target, manifest: Manifest, folder: Path, anew: str) -> None:
     """Put the parts in their order into the destination.
 
     folder (Path): Where they are.
+    anew (str): How to begin anew.
     RAISES (OSError), (ValueError): It cannot be written. What is there then is as it was before, or, of a table, whole parts.
     """
     paths = [part_path(folder, target.form, number) for number in sorted(manifest.parts)]
     if target.container == "sql":
-        _fill_table(target, manifest, paths)
+        _fill_table(target, manifest, paths, anew)
     elif target.container == "spacy":
         _move_folder(folder, paths, Path(target.path))
     else:
         begun = folder / "output.tmp"
         try:
-            _WRITERS[target.container](target.form, paths, begun)
+            _write(target, paths, begun)
             with begun.open("rb") as file:
                 os.fsync(file.fileno())
-        except OSError:
+        except (OSError, ValueError):
             begun.unlink(missing_ok=True)
             raise
         os.replace(begun, target.path)
@@ -144,33 +175,38 @@ def _part_rows(form: str, path: Path, first_id: int) -> Iterator[Row]:
             yield {ROW_ID: number, **row} if form == "omop" else row
 
 
-def _write_jsonl(form: str, paths: List[Path], begun: Path) -> None:
-    with begun.open("wb") as out:
-        if form == "omop":
-            for row in _rows(form, paths):
-                out.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf8"))
-            return
-        for path in paths:
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, out)
+def _write(target: Target, paths: List[Path], begun: Path) -> None:
+    if target.container == "parquet":
+        write_parquet(begun, target.form, _rows(target.form, paths))
+        return
+    with ExitStack() as files:
+        out: BinaryIO = files.enter_context(begun.open("wb"))
+        if target.path.endswith(PACKED):  # without name and time, so that the same rows give the same bytes
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0)
+            out = files.enter_context(packed)  # type: ignore[assignment]
+        _LINES[target.container](target.form, paths, out)
 
 
-def _write_csv(form: str, paths: List[Path], begun: Path) -> None:
-    with begun.open("w", encoding="utf8", newline="") as out:
-        writer = csv.DictWriter(out, list(NOTE_NLP), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(_rows(form, paths))
+def _write_jsonl(form: str, paths: List[Path], out: BinaryIO) -> None:
+    if form == "omop":
+        for row in _rows(form, paths):
+            out.write((json.dumps(row, ensure_ascii=False) + "\n").encode("utf8"))
+        return
+    for path in paths:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, out)
 
 
-def _write_parquet(form: str, paths: List[Path], begun: Path) -> None:
-    write_parquet(begun, form, _rows(form, paths))
+def _write_csv(form: str, paths: List[Path], out: BinaryIO) -> None:
+    text = io.TextIOWrapper(out, encoding="utf8", newline="")
+    writer = csv.DictWriter(text, list(NOTE_NLP), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rows(form, paths))
+    text.detach()
 
 
-_WRITERS: Dict[str, Callable[[str, List[Path], Path], None]] = {
-    "jsonl": _write_jsonl,
-    "csv": _write_csv,
-    "parquet": _write_parquet,
-}
+# Containers that are lines, and so can be packed.
+_LINES: Dict[str, Callable[[str, List[Path], BinaryIO], None]] = {"jsonl": _write_jsonl, "csv": _write_csv}
 
 
 def _table(target: Target) -> Table:
@@ -178,21 +214,30 @@ def _table(target: Target) -> Table:
     return Table(target.path, str(target.table), columns)
 
 
-def _fill_table(target: Target, manifest: Manifest, paths: List[Path]) -> None:
-    """A part is one transaction. Done again it changes nothing, for it takes the place of the rows with its keys."""
+def _fill_table(target: Target, manifest: Manifest, paths: List[Path], anew: str) -> None:
+    """A part is one transaction, and no row that is there is ever changed."""
     table = _table(target)
     is_omop = target.form == "omop"
-    if is_omop and manifest.first_id is None:
-        manifest.set_first_id((table.last_key() or 0) + 1)
+    in_doubt = manifest.first_id is not None  # a kill may have come between a part's transaction and its line
+    if not in_doubt:
+        manifest.set_first_id((table.last_key() or 0) + 1 if is_omop else 0)
     first = manifest.first_id or 0
     for number, path in enumerate(paths):
         part = manifest.parts[number]
         behind = first + part["rows" if is_omop else "notes"]
         if number >= manifest.delivered:
-            rows = _part_rows(target.form, path, first)
-            table.replace(first, behind, map(typed_row if is_omop else _as_columns, rows))
+            if not (in_doubt and table.holds(first, behind, _columns(target.form, path, first), KNOWN_BY[target.form])):
+                try:
+                    table.insert(first, behind, _columns(target.form, path, first))
+                except KeyTaken as error:
+                    raise ValueError(f"{error} {anew}") from None
+            in_doubt = False
             manifest.set_delivered(number + 1)
         first = behind
+
+
+def _columns(form: str, path: Path, first_id: int) -> Iterator[Row]:
+    return map(typed_row if form == "omop" else _as_columns, _part_rows(form, path, first_id))
 
 
 def _as_columns(record: Row) -> Row:

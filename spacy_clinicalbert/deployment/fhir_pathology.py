@@ -3,7 +3,6 @@
 Codes are LOINC's, as in mCODE (hl7.org/fhir/us/mcode). Values are texts and no SNOMED codes, there is no Condition to point at, and so no resource claims a profile.
 """
 
-import hashlib
 from typing import Any, Dict, List, Optional
 
 from spacy.tokens import Doc
@@ -17,6 +16,7 @@ from .fhir_resources import (
     derivation,
     extension,
     make_id,
+    note_key,
     note_values,
     subject_of,
 )
@@ -68,8 +68,8 @@ def pathology_to_fhir(doc: Doc, *, version: str = "R4B") -> List[Resource]:
         name: getattr(doc._, extension_name) if Doc.has_extension(extension_name) else None
         for name, extension_name in (("id", "note_id"), ("patient", "patient"))
     }
-    digest = hashlib.sha256(doc.text.encode("utf8")).hexdigest()
-    document_id = make_id(named["id"], digest)
+    key = note_key(named, doc.text)  # type: ignore[arg-type]
+    document_id = make_id(*key)
     resources = [build("DocumentReference", note_values(named, doc.text, document_id), version)]  # type: ignore[arg-type]
     for number, (field, value) in enumerate(record.values()):
         measured = _measured(field, value, record)
@@ -77,7 +77,7 @@ def pathology_to_fhir(doc: Doc, *, version: str = "R4B") -> List[Resource]:
             continue
         places = [derivation(document_id, {"start": place.start, "end": place.end}) for place in value.evidence]
         values: Json = {
-            "id": make_id(named["id"], digest, "pathology", number),
+            "id": make_id(*key, "pathology", number),
             "status": "preliminary",  # FHIR's word for what was not verified
             "extension": [*places, _fact(field, value)],
             "subject": subject_of(named["patient"]),

@@ -38,7 +38,7 @@ Json = Dict[str, Any]
 
 def to_fhir(doc: Doc, *, version: str = "R4B", concepts: Union[str, Path, Concepts, None] = None) -> List[Resource]:
     """Make the FHIR resources of a note. They name the note by `doc._.note_id` and the patient by `doc._.patient`, where these are set,
-    and have the same ids whenever they are made of the same note.
+    and have the same ids whenever they are made of the same note. Two notes of equal text that are told apart by neither have the same ids too.
 
     doc (Doc): The note, behind the pipeline.
     version (str): "R4B" or "R5".
@@ -53,8 +53,8 @@ def to_fhir(doc: Doc, *, version: str = "R4B", concepts: Union[str, Path, Concep
 def fhir_resources(record: Record, text: str, concepts: Concepts, version: str) -> List[Resource]:
     """As `to_fhir`, of a record and its note's text."""
     check_version(version)
-    digest = hashlib.sha256(text.encode("utf8")).hexdigest()
-    document_id = make_id(record["id"], digest)
+    key = note_key(record, text)
+    document_id = make_id(*key)
     # A FHIR resource wants a subject; where no patient is known, it says so.
     subject = subject_of(record.get("patient"))
     resources: List[Resource] = []
@@ -69,7 +69,7 @@ def fhir_resources(record: Record, text: str, concepts: Concepts, version: str) 
             continue
         place = (entity["start"], entity["end"], entity["label"])
         values = {
-            "id": make_id(record["id"], digest, *place),
+            "id": make_id(*key, *place),
             "extension": [derivation(document_id, entity), _mention(entity)],
             "subject": subject,
             **_MAKERS[concept.resource](entity, _code(entity, concept), document_id, version),
@@ -131,6 +131,12 @@ def build(name: str, values: Json, version: str) -> Resource:
     except ValidationError as error:
         fields = sorted({".".join(map(str, each["loc"])) for each in error.errors(include_input=False)})
     raise Unwritable(f"a {name} would not be valid FHIR {version}, in {', '.join(fields)}")
+
+
+def note_key(record: Record, text: str) -> List[Any]:
+    """What the ids of a note's resources follow from: ids of notes may be counted patient by patient, or come twice."""
+    digest = hashlib.sha256(text.encode("utf8")).hexdigest()
+    return [record.get("patient"), record["id"], record.get("position"), digest]
 
 
 def make_id(*parts: Any) -> str:

@@ -42,8 +42,10 @@ def make_convert(form: str, nlp: Language, concepts: Optional[str], moment: date
 
 
 def dump(value: Any, default: Optional[Callable[[Any], str]] = None) -> str:
-    """RETURNS (str): A line of JSON. RAISES (ValueError): The value has a number that JSON has not."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
+    """RETURNS (str): A line of JSON. RAISES (ValueError): The value has a number that JSON has not, or half of a surrogate pair."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
+    line.encode("utf8")  # here, where it fails one note, and not where lines of many are written
+    return line
 
 
 def _to_bin(doc: Doc, note: Note) -> DocBin:
@@ -74,7 +76,8 @@ def _to_fhir(nlp: Language, concepts: Concepts, version: str) -> Convert:
         raise ValueError(f"For this pipeline, {unknown_label(unknown)}.")
 
     def convert(doc: Doc, note: Note) -> List[str]:
-        return [each.model_dump_json() for each in fhir_resources(to_record(doc), doc.text, concepts, version)]
+        record = to_record(doc, position=note.position)
+        return [each.model_dump_json() for each in fhir_resources(record, doc.text, concepts, version)]
 
     return convert
 

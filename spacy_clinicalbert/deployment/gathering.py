@@ -94,7 +94,7 @@ class Gatherer:
         with self._changed:
             if self._closed:
                 raise Closed("The service is shutting down.")
-            if len(self._waiting) >= self.max_waiting:
+            if self._n_waiting() >= self.max_waiting:
                 raise QueueFull("Too many notes wait.")
             self._waiting.append(_Waiting(Note(0, id, text, patient), say, prepare, future))
             self._changed.notify()
@@ -106,6 +106,13 @@ class Gatherer:
         return not self._closed and self._thread.is_alive()
 
     def __len__(self) -> int:
+        with self._changed:
+            return self._n_waiting()
+
+    def _n_waiting(self) -> int:
+        """Forget what was taken back, and count what waits; under the lock."""
+        if any(each.future.cancelled() for each in self._waiting):
+            self._waiting = deque(each for each in self._waiting if not each.future.cancelled())
         return len(self._waiting)
 
     def close(self) -> None:
@@ -133,21 +140,22 @@ class Gatherer:
 
     def _gather(self) -> Optional[List[_Waiting]]:
         with self._changed:
-            while not self._waiting:
+            while not self._n_waiting():
                 if self._closed:
                     return None
                 self._changed.wait()
             end = time.monotonic() + self.gathering
-            while not self._closed and len(self._waiting) < self.max_notes:
+            while not self._closed and self._n_waiting() < self.max_notes:
                 left = end - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
-            batch = [self._waiting.popleft()]
-            characters = len(batch[0].note.text)
+            self._n_waiting()
+            batch: List[_Waiting] = []
+            characters = 0
             while self._waiting and len(batch) < self.max_notes:
                 characters += len(self._waiting[0].note.text)
-                if characters > self.max_characters:
+                if batch and characters > self.max_characters:
                     break
                 batch.append(self._waiting.popleft())
             return batch

@@ -57,7 +57,7 @@ def find_format(path: str) -> str:
     for form, endings in (("jsonl", (".jsonl", ".ndjson")), ("csv", (".csv",)), ("parquet", (".parquet",))):
         if suffix in endings:
             return form
-    if Path(path).is_dir() or suffix == TEXT:
+    if Path(path).is_dir() or suffix.lower() == TEXT:
         return "text"
     raise ValueError(f"'{path}' is neither a folder nor of an ending that is known: say --from {', '.join(FORMATS)}.")
 
@@ -96,13 +96,35 @@ def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str 
         reason = "it has no text"
     elif not reason and not isinstance(text, str):
         reason = f"its text is of the type {type(text).__name__}"
-    return Note(
-        position,
-        note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id),
-        "" if reason else str(text),
-        None if patient is None else str(patient),
-        reason,
-    )
+    note_id = note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id)
+    patient = None if patient is None else str(patient)
+    if not is_utf8(note_id):  # as JSON can write it ("\ud800"), and as Python names a file whose name is not UTF-8
+        note_id, reason = ascii(note_id), reason or "its id, or its file's name, is not UTF-8"
+    if not is_utf8(patient):
+        patient, reason = ascii(patient), reason or "its patient's id is not UTF-8"
+    return Note(position, note_id, "" if reason else str(text), patient, reason)
+
+
+def is_utf8(value: Any) -> bool:
+    """RETURNS (bool): Whether a value can be written: half of a surrogate pair cannot."""
+    try:
+        str(value).encode("utf8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def passed_over(source: Source) -> str:
+    """RETURNS (str): How much of a folder is not read, in words; "" where all is."""
+    if source.form != "text" or not Path(source.path).is_dir():
+        return ""
+    n_others = n_linked = 0
+    for folder, folders, names in os.walk(source.path):
+        n_others += sum(not _is_text(name) for name in names)
+        n_linked += sum((Path(folder) / name).is_symlink() for name in folders)
+    if not n_others + n_linked:
+        return ""
+    return f"In '{source.path}', {n_others} files that do not end in {TEXT} and {n_linked} folders that are links are passed over."
 
 
 def count_notes(source: Source) -> Optional[int]:
@@ -169,7 +191,7 @@ def _text_rows(source: Source) -> Iterator[Row]:
     root = Path(source.path)
     for path in _text_paths(source.path):
         name = path.name if path == root else path.relative_to(root).as_posix()
-        row: Row = {source.id_field or "id": name.removesuffix(TEXT)}
+        row: Row = {source.id_field or "id": name[: -len(TEXT)] if _is_text(name) else name}
         try:
             row[source.text_field] = whole_text(path)
         except ValueError:
@@ -187,7 +209,11 @@ def _text_paths(path: str) -> Iterator[Path]:
 
     for folder, folders, names in os.walk(path, onerror=stop):
         folders.sort()
-        yield from (Path(folder) / name for name in sorted(names) if name.endswith(TEXT))
+        yield from (Path(folder) / name for name in sorted(names) if _is_text(name))
+
+
+def _is_text(name: str) -> bool:
+    return name.lower().endswith(TEXT)
 
 
 def _sql_rows(source: Source) -> Iterator[Row]:

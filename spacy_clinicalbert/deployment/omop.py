@@ -1,6 +1,7 @@
 """Rows of OMOP's table NOTE_NLP, as the Common Data Model 5.4 has it (ohdsi.github.io/CommonDataModel/cdm54.html#note_nlp): one an
 entity."""
 
+import re
 from datetime import date, datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,9 @@ AROUND = 80  # characters of the note on both sides of a term, in its snippet
 NOT_THERE = ("absent", "conditional", "hypothetical")
 PATIENT = "patient"
 TEMPORAL = {"recent": "present", "historical": "past"}
+
+BIG = 2**63
+_WHOLE = re.compile(r"(-?)0*([0-9]{1,19})")
 
 Row = Dict[str, Any]
 
@@ -85,7 +89,7 @@ def omop_rows(record: Record, text: str, concepts: Concepts, system: str, moment
             "section_concept_id": concepts.sections.get(entity["section"], 0) if "section" in entity else None,
             "snippet": _snippet(text, entity),
             "offset": str(entity["start"]),
-            "lexical_variant": entity["text"][:SHORT],
+            "lexical_variant": _lexical_variant(entity),
             "note_nlp_concept_id": concept.concept_id,
             "note_nlp_source_concept_id": concept.source_concept_id,
             "nlp_system": system,
@@ -107,11 +111,13 @@ def typed_row(row: Row) -> Row:
 
 
 def _whole_number(note_id: Union[str, int, None]) -> Optional[int]:
-    if note_id is None or isinstance(note_id, int):
-        return note_id
-    if not note_id.isdecimal():
-        raise Unwritable("its id is not a whole number, as OMOP's note_id is")
-    return int(note_id)
+    if note_id is None:
+        return None
+    digits = None if isinstance(note_id, bool) else _WHOLE.fullmatch(str(note_id))
+    number = int(digits[1] + digits[2]) if digits else BIG
+    if not -BIG <= number < BIG:
+        raise Unwritable("its id is not a whole number of 64 bits, as OMOP's note_id is")
+    return number
 
 
 def _exists(entity: SpanRecord) -> Optional[str]:
@@ -120,6 +126,10 @@ def _exists(entity: SpanRecord) -> Optional[str]:
     if certainty in NOT_THERE or experiencer not in (None, PATIENT):
         return "N"
     return None if certainty is None else "Y"
+
+
+def _lexical_variant(entity: SpanRecord) -> str:
+    return " ".join(entity["text"].split())[:SHORT]
 
 
 def _snippet(text: str, entity: SpanRecord) -> str:
@@ -134,6 +144,6 @@ def _modifiers(entity: SpanRecord) -> str:
     for axis, found in entity.get("assertion", {}).items():
         modifiers[axis] = found["label"]
         modifiers[f"{axis}_probability"] = found["probability"]
-    if len(entity["text"]) > SHORT:  # lexical_variant has not all of it
+    if _lexical_variant(entity) != entity["text"]:
         modifiers["length"] = entity["end"] - entity["start"]
     return ",".join(f"{name}={value}" for name, value in modifiers.items())[:LONG]

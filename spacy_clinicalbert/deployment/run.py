@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Dict, Iterator, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from filelock import FileLock, Timeout
 from spacy import util
 from tqdm import tqdm
 
-from .database import check_query, shown
-from .delivery import Target, deliver, prepare
+from .database import check_query, query_digest, shown
+from .delivery import Target, check_delivered, deliver, prepare
 from .forms import write_whole
 from .manifest import Manifest, digest_of, fingerprint
-from .notes import Source, count_notes, read_notes, slices
+from .notes import Note, Source, count_notes, read_notes, slices
 from .workers import Job, Part, annotate_parts, n_cores
 
 # What decides to the last bit what a pipeline finds.
@@ -87,15 +87,21 @@ def annotate_notes(
     """
     if source.form == "sql":
         check_query(source.query)
+    elif source.query is not None:
+        raise ValueError(f"--query selects the notes of a database, and '{source.path}' is none: leave it out.")
+    if concepts and target.form in ("records", "docs"):
+        raise ValueError("--concepts is for --to omop and FHIR alone: leave it out.")
     places = find_places(target)
+    anew = _anew(target, places)
+    changed = f"The input has changed since the run began. {anew}"
     _check_free(target, places, resume)
     threads = max(1, n_cores() // n_workers)
     settings = {
         "manifest": 1,
         "pipeline": fingerprint(_pipeline_folder(pipeline)),
         "concepts": fingerprint(Path(concepts)) if concepts else None,
-        "input": {**source._asdict(), "path": shown(source.path)},
-        "output": {**target._asdict(), "path": shown(target.path)},
+        "input": {**source._asdict(), "path": shown(source.path), "url_query": query_digest(source.path)},
+        "output": {**target._asdict(), "path": shown(target.path), "url_query": query_digest(target.path)},
         "max_length": max_length,
         "part_size": part_size,
         "workers": n_workers,
@@ -112,34 +118,51 @@ def annotate_notes(
             moment = datetime.fromisoformat(manifest.run["moment"])
             job = Job(pipeline, target.form, str(places.folder), concepts, max_length, threads, moment)
             try:
-                memory = _annotate(job, source, manifest, part_size, n_workers)
-            finally:
+                memory = _annotate(job, source, manifest, part_size, n_workers, changed)
+            except BaseException:
                 if not manifest.parts:  # there is nothing to go on with
                     places.manifest.unlink()
-            deliver(target, manifest, places.folder)
+                raise
+            deliver(target, manifest, places.folder, anew)
             _write_failures(manifest, places.failed)
             manifest.finish()
+        else:
+            for _ in _open_parts(source, manifest, part_size, changed):
+                raise ValueError(changed)
+            check_delivered(target, manifest, anew)
+            _write_failures(manifest, places.failed)
     shutil.rmtree(places.folder)
     return Totals(**(manifest.totals or {}), memory=memory)
 
 
-def _annotate(job: Job, source: Source, manifest: Manifest, part_size: int, n_workers: int) -> int:
+def _open_parts(
+    source: Source, manifest: Manifest, part_size: int, changed: str
+) -> Iterator[Tuple[int, List[Note], str]]:
+    """Read the whole source.
+
+    YIELDS (Tuple[int, List[Note], str]): The parts that are not done, with their digests.
+    RAISES (ValueError): One that is done has other notes now.
+    """
+    number = -1
+    for number, notes in enumerate(slices(read_notes(source), part_size)):
+        digest = digest_of(notes)
+        done = manifest.parts.get(number)
+        if done is None:
+            yield number, notes, digest
+        elif done["digest"] != digest:
+            raise ValueError(changed)
+    if max(manifest.parts, default=-1) > number:
+        raise ValueError(changed)
+
+
+def _annotate(job: Job, source: Source, manifest: Manifest, part_size: int, n_workers: int, changed: str) -> int:
     """Annotate the parts that are not done. RETURNS (int): The most memory of a worker, in bytes."""
     digests: Dict[int, str] = {}
-    changed = "The input has changed since the run began: with other notes, begin anew."
 
     def parts() -> Iterator[Part]:
-        number = -1
-        for number, notes in enumerate(slices(read_notes(source), part_size)):
-            digest = digest_of(notes)
-            done = manifest.parts.get(number)
-            if done is None:
-                digests[number] = digest
-                yield number, notes
-            elif done["digest"] != digest:
-                raise ValueError(changed)
-        if max(manifest.parts, default=-1) > number:
-            raise ValueError(changed)
+        for number, notes, digest in _open_parts(source, manifest, part_size, changed):
+            digests[number] = digest
+            yield number, notes
 
     memory = 0
     total = count_notes(source) if sys.stderr.isatty() else None  # the bar is for whoever looks on
@@ -154,8 +177,14 @@ def _annotate(job: Job, source: Source, manifest: Manifest, part_size: int, n_wo
 
 def _write_failures(manifest: Manifest, path: Path) -> None:
     lines = [json.dumps(failure._asdict(), ensure_ascii=False) for failure in manifest.failures()]
-    if lines:
+    if lines and not path.exists():
         write_whole(path, "".join(f"{line}\n" for line in lines).encode("utf8"))
+
+
+def _anew(target: Target, places: Places) -> str:
+    """What is to be removed before a run can begin anew."""
+    what = f"this run's rows of the table '{target.table}'" if target.container == "sql" else f"'{target.path}'"
+    return f"To begin anew, remove '{places.manifest}', what else stands beside it, and {what}."
 
 
 def _check_free(target: Target, places: Places, resume: bool) -> None:

@@ -106,6 +106,11 @@ def make_app(
         async def handle(note: answer.body) -> Response:  # type: ignore[name-defined]
             if len(note.text) > max_length:
                 return _problem(413, f"The note has {len(note.text)} characters, and {max_length} are taken.")
+            if answer.check is not None:
+                try:
+                    await asyncio.to_thread(answer.check, nlp, note)
+                except ValueError as error:
+                    return _problem(422, str(error))
             begun = time.monotonic()
             try:
                 future = gatherer.submit(

@@ -76,6 +76,15 @@ def make_handing_over(nlp, name):
     return _HandedOver()
 
 
+@Language.component("bulk_says_half")
+def says_half(doc):
+    """As no tokenizer makes it, and an extension can have it."""
+    if not Doc.has_extension("said"):
+        Doc.set_extension("said", default=None)
+    doc._.said = "\ud800" if "half" in doc.text else None
+    return doc
+
+
 @Language.component("bulk_loses_bad")
 def loses_bad(doc):
     return Doc(doc.vocab, words=["other"]) if "bad" in doc.text else doc

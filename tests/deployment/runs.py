@@ -8,10 +8,12 @@ from spacy_clinicalbert.deployment.run import find_places
 
 TO = {
     "out.jsonl": None,
+    "out.jsonl.gz": None,
     "out.parquet": None,
     "out.spacy": None,
     "sqlite:///out.db": None,
     "omop.csv": "omop",
+    "omop.csv.gz": "omop",
     "omop.parquet": "omop",
     "omop.jsonl": "omop",
     "sqlite:///omop.db": "omop",

@@ -68,6 +68,18 @@ def test_ask_answers_each_question_where_the_note_does(toy):
     assert empty["questions"] == [{"question": text, "answers": []} for text in questions]
 
 
+@pytest.mark.parametrize("text", [QA_NOTE, ""])
+def test_ask_says_which_question_is_too_long(toy, text):
+    nlp = make_qa_nlp(toy, max_question=30, windows=QA_WINDOWS)
+    with TestClient(make_app(nlp)) as client:
+        body = {"text": text, "questions": ["what is denied", "secret " * 60]}
+        answer = client.post("/ask", json=body)
+        metrics = client.get("/metrics").text
+    assert answer.status_code == 422 and "secret" not in answer.text
+    assert "Question 1 of the document has" in answer.json()["detail"] and "takes 1 to 30" in answer.json()["detail"]
+    assert "clinicalbert_batch_notes_count 0.0" in metrics
+
+
 def test_an_endpoint_is_a_row_with_a_body_what_components_read_and_what_is_said(monkeypatch):
     """As one for questions would be."""
 

@@ -42,6 +42,9 @@ def test_command_exits_with_3_if_notes_failed(pipeline, notes):
         (["notes.dat", "out.jsonl"], "say --from"),
         (["none.jsonl", "out.jsonl"], "is not there"),
         (["notes.jsonl", "out.jsonl", "--text-field", "body"], "has no 'body': set --text-field"),
+        (["notes.jsonl", "out.jsonl", "--query", "SELECT 1"], "'notes.jsonl' is none: leave it out"),
+        (["notes.jsonl", "out.jsonl", "--table", "results"], "'out.jsonl' is a file: leave it out"),
+        (["notes.jsonl", "out.jsonl", "--concepts", "notes.jsonl"], "--concepts is for --to omop and FHIR"),
         (["sqlite:///a.db", "out.jsonl"], "wants --query"),
         (["sqlite:///a.db", "out.jsonl", "--query", "SELECT 1"], "has no ORDER BY"),
     ],
@@ -50,6 +53,16 @@ def test_command_says_what_stops_it_and_exits_with_1(pipeline, notes, arguments,
     shown = run(pipeline, *arguments)
     assert shown.exit_code == 1 and message in " ".join(shown.output.split())
     assert not Path("out.jsonl").exists()
+
+
+def test_command_says_what_of_a_folder_it_passes_over(pipeline, notes):
+    Path("folder").mkdir()
+    Path("folder/a.txt").write_text("No fever.")
+    shown = run(pipeline, "folder", "out.jsonl")
+    assert shown.exit_code == 0 and "passed over" not in shown.output
+    notes.rename("folder/notes.md")
+    shown = run(pipeline, "folder", "other.jsonl")
+    assert shown.exit_code == 0 and "In 'folder', 1 files that do not end in .txt" in shown.output
 
 
 def test_command_takes_its_formats_by_name(pipeline, notes):

@@ -19,6 +19,8 @@ from spacy_clinicalbert.deployment.delivery import Target, find_target
         ("out.parquet", "omop", Target("out.parquet", "omop", "parquet")),
         ("out.ndjson", "fhir-r5", Target("out.ndjson", "fhir-r5", "jsonl")),
         ("out", "fhir-r4b", Target("out", "fhir-r4b", "jsonl")),
+        ("out.jsonl.gz", None, Target("out.jsonl.gz", "records", "jsonl")),
+        ("out.csv.gz", "omop", Target("out.csv.gz", "omop", "csv")),
     ],
 )
 def test_targets_follow_from_name_and_option(path, to, expected):
@@ -36,11 +38,19 @@ def test_targets_follow_from_name_and_option(path, to, expected):
         ("out.jsonl", "sql", "sql cannot be written"),
         ("sqlite:///a.db", "jsonl", "jsonl cannot be written"),
         ("sqlite:///a.db", "fhir-r5", "fhir-r5 cannot be written"),
+        ("out.parquet.gz", None, "jsonl and csv can be: take the .gz off"),
+        ("out.gz", "spacy", "jsonl and csv can be: take the .gz off"),
+        ("out.ndjson.gz", None, "Say --to jsonl"),
     ],
 )
 def test_targets_that_do_not_fit_are_errors(path, to, message):
     with pytest.raises(ValueError, match=message):
         find_target(path, to, None)
+
+
+def test_targets_without_tables_take_none():
+    with pytest.raises(ValueError, match="'out.jsonl' is a file: leave it out"):
+        find_target("out.jsonl", None, "results")
 
 
 def test_targets_take_a_table_of_a_schema():

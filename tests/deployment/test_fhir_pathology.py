@@ -5,6 +5,7 @@ import pytest
 import spacy
 
 from spacy_clinicalbert import pathology_to_fhir
+from spacy_clinicalbert.corpora.docs import install_extensions
 from spacy_clinicalbert.deployment.fhir_pathology import FACT
 from spacy_clinicalbert.deployment.fhir_resources import DERIVATION, VERSIONS
 
@@ -80,6 +81,17 @@ def test_fhir_pathology_inferred_values_say_so_and_have_no_place():
     assert field_of(stated) == {"field": "pT", "source": "stated", "conflict": True}
     assert [each["url"] for each in inferred["extension"]] == [FACT]
     assert field_of(inferred) == {"field": "pT", "source": "inferred", "probability": 0.8, "conflict": True}
+
+
+def test_fhir_pathology_ids_are_of_the_patients_report():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_pathology")
+    install_extensions()
+    doc = nlp(TEXT)
+    found = []
+    for doc._.patient in ("p1", "p2"):
+        found.append({each.id for each in pathology_to_fhir(doc)})
+    assert len(found[0]) == len(found[1]) >= 5 and not found[0] & found[1]
 
 
 def test_fhir_pathology_empty_report_is_a_document_alone():

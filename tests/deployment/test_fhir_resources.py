@@ -147,7 +147,8 @@ def test_fhir_refuses_a_label_that_could_be_any_resource():
 def test_fhir_ids_follow_from_the_note():
     ids = [each.id for each in to_fhir(make_doc())]
     assert len(set(ids)) == 4 and ids == [each.id for each in to_fhir(make_doc(), version="R5")]
-    assert not set(ids) & {each.id for each in to_fhir(make_doc(note_id=8))}
+    for other in ({"note_id": 8}, {"patient": "p2"}, {"note_id": None}):
+        assert not set(ids) & {each.id for each in to_fhir(make_doc(**other))}
 
 
 @pytest.mark.parametrize(

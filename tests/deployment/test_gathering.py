@@ -51,6 +51,24 @@ def test_batches_are_bounded_by_notes_and_characters():
     assert sizes == [1, 3, 1, 1, 1, 2] and all(future.result(0) for future in futures)
 
 
+def test_notes_that_are_taken_back_do_not_wait():
+    nlp, gate = gated()
+    sizes = []
+    gatherer = Gatherer(nlp, max_waiting=3, max_notes=3, max_characters=20, observe=sizes.append, gathering=0)
+    futures = [gatherer.submit("first")]
+    assert gate.entered.wait(10)
+    futures += [gatherer.submit(text) for text in ["x" * 15, "a", "y" * 15]]
+    with pytest.raises(QueueFull):
+        gatherer.submit("b")
+    assert futures[1].cancel() and futures[3].cancel() and len(gatherer) == 1
+    futures += [gatherer.submit(text) for text in ["b", "c"]]
+    with pytest.raises(QueueFull):
+        gatherer.submit("d")
+    gate.open.set()
+    gatherer.close()
+    assert sizes == [1, 3] and all(futures[i].result(0) for i in (0, 2, 4, 5))
+
+
 def test_an_error_of_the_gatherer_fails_its_batch_and_the_thread_goes_on(caplog):
     gatherer = Gatherer(make_nlp())
     right, gatherer._annotator = gatherer._annotator, None

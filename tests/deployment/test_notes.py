@@ -1,10 +1,11 @@
 import csv
 import gzip
 import json
+import os
 
 import pytest
 
-from spacy_clinicalbert.deployment.notes import Note, Source, count_notes, find_format, read_notes, slices
+from spacy_clinicalbert.deployment.notes import Note, Source, count_notes, find_format, passed_over, read_notes, slices
 
 ROWS = [
     {"id": "a", "text": 'First,\n"note".', "patient": "p1", "more": 1},
@@ -82,8 +83,27 @@ def test_notes_that_are_none_say_why(row, reason, tmp_path):
     assert list(read_notes(source))[1] == Note(1, row.get("id"), "", None, reason)
 
 
+@pytest.mark.parametrize(
+    "row, expected",
+    [
+        ({"id": "a\ud800"}, Note(0, r"'a\ud800'", "", None, "its id, or its file's name, is not UTF-8")),
+        ({"id": 1, "patient": "\udfff"}, Note(0, 1, "", r"'\udfff'", "its patient's id is not UTF-8")),
+        ({"id": "\ud800", "text": None}, Note(0, r"'\ud800'", "", None, "it has no text")),
+    ],
+)
+def test_notes_whose_ids_cannot_be_written_say_so_in_ascii(row, expected, tmp_path):
+    assert list(read_notes(write_jsonl(tmp_path / "a.jsonl", [{"text": "A note.", **row}]))) == [expected]
+
+
+def test_notes_whose_files_names_are_not_utf8_say_so(tmp_path):
+    with open(os.fsencode(tmp_path / "caf") + b"\xe9.txt", "w") as file:
+        file.write("A note.")
+    (note,) = read_notes(Source(str(tmp_path), "text"))
+    assert note == Note(0, r"'caf\udce9'", "", None, "its id, or its file's name, is not UTF-8")
+
+
 def test_notes_of_a_folder_are_its_text_files_in_a_fixed_order(tmp_path):
-    for name, text in [("b.txt", "B\r\n"), ("a/2.txt", "A2"), ("a/1.txt", "A1"), ("c.txt", "C"), ("a/skip.md", "no")]:
+    for name, text in [("b.txt", "B\r\n"), ("a/2.txt", "A2"), ("a/1.txt", "A1"), ("c.TXT", "C"), ("a/skip.md", "no")]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(text.encode())
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe caf\xe9")
@@ -96,6 +116,12 @@ def test_notes_of_a_folder_are_its_text_files_in_a_fixed_order(tmp_path):
         Note(4, "a/2", "A2"),
     ]
     assert count_notes(source) == 5
+    assert "1 files that do not end in .txt and 0 folders that are links" in passed_over(source)
+    (tmp_path / "a/linked").symlink_to(tmp_path)
+    assert "1 files that do not end in .txt and 1 folders that are links" in passed_over(source)
+    assert len(list(read_notes(source))) == 5
+    for whole in (Source(str(tmp_path / "b.txt"), "text"), write_jsonl(tmp_path / "a.jsonl")):
+        assert passed_over(whole) == ""
     one = str(tmp_path / "b.txt")
     assert list(read_notes(Source(one, find_format(one)))) == [Note(0, "b", "B\r\n")]
 
@@ -114,6 +140,7 @@ def test_notes_of_an_empty_source_are_none(tmp_path):
         ("notes.csv.gz", "csv"),
         ("notes.parquet", "parquet"),
         ("note.txt", "text"),
+        ("NOTE.TXT", "text"),
         ("postgresql+psycopg://u:p@host/db", "sql"),
     ],
 )
@@ -145,6 +172,10 @@ def break_csv(path):
     path.write_text(path.read_text() + 'c,"cut o')
 
 
+def name_twice(path):
+    path.write_text("text,id,ID\nFirst,1,2\n")
+
+
 def break_parquet(path):
     write_parquet(path)
     data = path.read_bytes()
@@ -164,6 +195,7 @@ def break_pages(path):
         ("jsonl", break_jsonl, "Line 7 of .* is not a JSON object"),
         ("jsonl", break_gzip, "cut off or damaged"),
         ("csv", break_csv, "Line 6 of .* cut off"),
+        ("csv", name_twice, "Line 1 of .* gives the columns 2 and 3 the same name, but for its case"),
         ("parquet", break_parquet, "damaged, or not Parquet"),
         ("parquet", break_pages, "cannot be read behind row"),
     ],

@@ -68,14 +68,34 @@ def test_omop_columns_are_as_short_as_the_model_wants_and_the_length_is_said():
     assert row["term_modifiers"] == "label=Y,length=300"
 
 
-@pytest.mark.parametrize("note_id, expected", [(7, 7), ("0012", 12), (None, None)])
+@pytest.mark.parametrize(
+    "note_id, expected",
+    [
+        (7, 7),
+        ("0012", 12),
+        (None, None),
+        ("-5", -5),
+        (-(2**63), -(2**63)),
+        (str(2**63 - 1), 2**63 - 1),
+        ("0" * 5000, 0),
+    ],
+)
 def test_omop_note_ids_are_whole_numbers(note_id, expected):
     assert to_omop(make_doc(note_id))[0]["note_id"] == expected
 
 
-def test_omop_refuses_other_ids():
-    with pytest.raises(ValueError, match="not a whole number"):
-        to_omop(make_doc("note-7"))
+@pytest.mark.parametrize("note_id", ["note-7", "", "--1", "1.0", "१", True, 2**63, -(2**63) - 1, "9" * 19, "9" * 5000])
+def test_omop_refuses_other_ids(note_id):
+    with pytest.raises(ValueError, match="not a whole number of 64 bits"):
+        to_omop(make_doc(note_id))
+
+
+def test_omop_mentions_have_one_space_for_white_space_and_their_length():
+    nlp = make_nlp()
+    pattern = [{"TEXT": "a"}, {"IS_SPACE": True}, {"TEXT": "b"}]
+    nlp.get_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": pattern}])
+    (row,) = to_omop(nlp("a \r\n b"))
+    assert row["lexical_variant"] == "a b" and row["term_modifiers"] == "label=X,length=6"
 
 
 def test_omop_system_names_package_and_pipeline():

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import sqlite3
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import spacy
 
 from spacy_clinicalbert.deployment import run as run_module
+from spacy_clinicalbert.deployment.database import Table
 from spacy_clinicalbert.deployment.delivery import find_target
 from spacy_clinicalbert.deployment.run import Totals, find_places
 from tests.deployment.conftest import make_nlp, make_texts, read_lines, write_notes
@@ -152,6 +154,75 @@ def test_resuming_a_run_that_is_done_says_how_it_ended(bulk):
     before = Path("out.jsonl").stat().st_mtime_ns
     assert bulk("out.jsonl", notes=notes, max_length=60, resume=True) == Totals(2, 1, 1)
     assert Path("out.jsonl").stat().st_mtime_ns == before and not Path("out.jsonl.parts").exists()
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "out.spacy", "sqlite:///out.db", "sqlite:///omop.db"])
+def test_resuming_a_run_that_is_done_looks_at_its_output_and_its_input(bulk, output):
+    lines = Path("notes.jsonl").read_text().splitlines(keepends=True)
+    bulk(output)
+    expected = contents(output)
+    assert bulk(output, resume=True) == Totals(10, 10, 0) and contents(output) == expected
+    for changed in (lines[:-1], [*lines, lines[0]], [*lines[:4], lines[5], lines[4], *lines[6:]]):
+        Path("notes.jsonl").write_text("".join(changed))
+        with pytest.raises(ValueError, match="input has changed since the run began. To begin anew, remove '"):
+            bulk(output, resume=True)
+    Path("notes.jsonl").write_text("".join(lines))
+    if output.startswith("sqlite"):
+        table = "note_nlp" if "omop" in output else "annotations"
+        with sqlite3.connect(output.removeprefix("sqlite:///")) as connection:
+            connection.execute(f"DELETE FROM {table} WHERE {'note_nlp_id' if 'omop' in output else 'position'} = 5")
+    else:
+        os.rename(output, "elsewhere")
+    with pytest.raises(ValueError, match=r"is not there any more. To begin anew, remove '.*manifest\.jsonl'"):
+        bulk(output, resume=True)
+
+
+def test_resuming_a_run_that_is_done_writes_its_failures_again(bulk):
+    notes = write_notes(Path("some.jsonl"), ["x" * 99, "No fever."])
+    bulk("out.jsonl", notes=notes, max_length=60)
+    failed = Path("out.jsonl.failed.jsonl")
+    before = failed.read_bytes()
+    failed.unlink()
+    bulk("out.jsonl", notes=notes, max_length=60, resume=True)
+    assert failed.read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "sqlite:///omop.db"])
+def test_an_empty_input_is_finished_and_may_be_resumed(bulk, output):
+    Path("none.jsonl").write_text("")
+    for resume in (False, True):
+        assert bulk(output, notes="none.jsonl", resume=resume)._replace(memory=0) == Totals(0, 0, 0)
+    Path("none.jsonl").write_text('{"text": "No fever."}')
+    with pytest.raises(ValueError, match="input has changed"):
+        bulk(output, notes="none.jsonl", resume=True)
+
+
+def insert_others(output, table, keys):
+    with sqlite3.connect(output.removeprefix("sqlite:///")) as connection:
+        name = connection.execute(f"SELECT name FROM pragma_table_info('{table}') LIMIT 1").fetchone()[0]
+        connection.executemany(f"INSERT INTO {table} ({name}) VALUES (?)", [(key,) for key in keys])
+
+
+@pytest.mark.parametrize("output", ["sqlite:///out.db", "sqlite:///omop.db"])
+@pytest.mark.parametrize("n_done", [0, 1])
+def test_a_run_leaves_the_rows_of_others_in_its_table_and_says_so(bulk, output, n_done, monkeypatch):
+    """Which were written while it was annotating, or putting its parts there."""
+    table = "note_nlp" if "omop" in output else "annotations"
+    right = Table.insert
+
+    def insert(self, first, behind, rows):
+        if len(inserted) == n_done:
+            insert_others(output, table, [first])
+        inserted.append(first)
+        right(self, first, behind, rows)
+
+    inserted = []
+    monkeypatch.setattr(Table, "insert", insert)
+    for resume in (False, True):
+        with pytest.raises(ValueError, match=f"'{table}' of .* has 1 rows already .* To begin anew, remove"):
+            bulk(output, resume=resume)
+        rows = contents(output)
+        assert [row[1] for row in rows].count(None) == 1 and len(inserted) == n_done + 1 + resume
 
 
 def test_resume_begins_where_there_is_nothing(bulk):

@@ -1,5 +1,6 @@
 """What runs write, and what stops them."""
 
+import gzip
 import json
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,18 @@ def test_run_writes_records_as_parquet(bulk):
         assert found == record["entities"]
         assert (row["sections"] is None) == ("sections" not in record)
         assert [name for name, _ in row["spans"]] == list(record["spans"])
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "omop.csv"])
+def test_run_packs_what_ends_in_gz_to_the_same_bytes_each_time(bulk, output, monkeypatch):
+    bulk(output)
+    found = []
+    for moment in (1.0, 9e8):
+        monkeypatch.setattr("time.time", lambda moment=moment: moment)
+        bulk(f"{output}.gz")
+        found.append(contents(f"{output}.gz"))
+        remove(f"{output}.gz")
+    assert found[0] == found[1] and gzip.decompress(found[0]) == contents(output)
 
 
 def test_run_writes_docs_that_spacy_and_the_readers_take(bulk):
@@ -77,6 +90,23 @@ def test_run_numbers_omop_rows_through(bulk, first):
         assert [row[:2] for row in contents(first)][-1] == (27, 99)
 
 
+def test_omop_in_csv_has_a_line_a_row_whatever_a_mention_holds(bulk, tmp_path):
+    nlp = make_nlp()
+    pattern = [{"TEXT": "sore"}, {"IS_SPACE": True}, {"TEXT": "throat"}]
+    nlp.get_pipe("entity_ruler").add_patterns([{"label": "PROBLEM", "pattern": pattern}])
+    nlp.to_disk(tmp_path / "other")
+    notes = write_notes(Path("some.jsonl"), ["No sore\r throat.", "A sore\n throat."])
+    bulk("omop.csv", notes=notes, pipeline=str(tmp_path / "other"))
+    assert len(Path("omop.csv").read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("output", ["omop.parquet", "sqlite:///omop.db"])
+def test_a_number_that_a_destination_does_not_take_is_an_error_that_a_run_outlives(bulk, output):
+    Path("concepts.csv").write_text(f"label,concept_id\nPROBLEM,{2**63}\n")
+    with pytest.raises(ValueError, match=r"does not take what was found|did not take what it was given"):
+        bulk(output, concepts="concepts.csv")
+
+
 def test_run_writes_fhir_that_the_library_reads(bulk):
     from fhir.resources import get_fhir_model_class
 
@@ -86,6 +116,14 @@ def test_run_writes_fhir_that_the_library_reads(bulk):
         kinds.append(row["resourceType"])
         get_fhir_model_class(row["resourceType"]).model_validate(row)
     assert kinds[:2] == ["DocumentReference", "Condition"] and kinds.count("DocumentReference") == 10
+
+
+def test_fhir_ids_are_each_notes_own_whatever_ids_and_patients_the_notes_have(bulk):
+    rows = [{"text": "No fever."}] * 2 + [{"id": 1, "patient": patient, "text": "No fever."} for patient in "aab"]
+    Path("some.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    bulk("r5.ndjson", notes="some.jsonl")
+    ids = [row["id"] for row in read_lines(Path("r5.ndjson"))]
+    assert len(ids) == len(set(ids)) == 10
 
 
 def test_a_run_writes_over_nothing(bulk):
@@ -107,12 +145,12 @@ def test_a_run_writes_over_nothing(bulk):
     [
         ({"notes": "none.jsonl"}, "'none.jsonl' is not there"),
         ({"pipeline": "none"}, "'none' is neither the folder of a saved pipeline"),
-        ({"concepts": "none.csv"}, "none.csv"),
+        ({"output": "r5.ndjson", "concepts": "none.csv"}, "none.csv"),
     ],
 )
 def test_a_run_that_could_not_begin_leaves_nothing(bulk, settings, message):
     with pytest.raises((ValueError, OSError), match=message):
-        bulk("out.jsonl", **settings)
+        bulk(**{"output": "out.jsonl", **settings})
     assert [each.name for each in Path().iterdir()] == ["notes.jsonl"]
 
 
@@ -141,6 +179,20 @@ def test_failures_name_the_note_and_not_its_text(bulk):
     assert [(row["position"], row["id"]) for row in read_lines(Path("out.jsonl"))] == [(1, "a"), (3, "a")]
 
 
+@pytest.mark.parametrize("output", ["out.jsonl", "out.parquet", "out.spacy", "omop.csv", "r5.ndjson"])
+def test_what_cannot_be_written_in_utf8_fails_its_note_alone(bulk, tmp_path, output):
+    nlp = make_nlp("bulk_says_half")
+    nlp.to_disk(tmp_path / "other")
+    rows = [{"id": i, "text": "No fever."} for i in range(1, 4)]
+    rows[0]["id"], rows[1]["text"] = "\ud800", "half fever"
+    Path("some.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    fails = 1 if output in ("omop.csv", "r5.ndjson") else 2  # where nothing of the component's is written
+    assert bulk(output, notes="some.jsonl", pipeline=str(tmp_path / "other")).failed == fails
+    failures = read_lines(Path(f"{output}.failed.jsonl"))
+    assert failures[0] == {"position": 0, "id": r"'\ud800'", "reason": "its id, or its file's name, is not UTF-8"}
+    assert [each["id"] for each in failures[1:]] == [2][: fails - 1]
+
+
 def test_omop_rows_want_ids_that_are_whole_numbers(bulk):
     Path("some.jsonl").write_text('{"id": "x", "text": "fever"}\n{"text": "fever"}\n{"id": "12", "text": "fever"}\n')
     assert bulk("omop.csv", notes="some.jsonl").failed == 2
@@ -148,12 +200,23 @@ def test_omop_rows_want_ids_that_are_whole_numbers(bulk):
     assert "whole number" in reasons[0] and "it has no id" in reasons[1]
 
 
+def test_passwords_of_a_url_are_neither_in_the_manifest_nor_compared_in_vain(bulk):
+    output, other = (f"sqlite:///file:out.db?uri=true&cache={cache}" for cache in ("shared", "private"))
+    bulk(output)
+    said = Path("annotations.manifest.jsonl").read_text()
+    assert "shared" not in said and "sqlite:///file%3Aout.db" in said
+    with pytest.raises(ValueError, match=r"other settings \(output\)"):
+        bulk(other, resume=True)
+    assert bulk(output, resume=True).annotated == 10
+
+
 @pytest.mark.parametrize("output", [*TO])
 def test_an_empty_input_gives_an_empty_output(bulk, output):
     Path("none.jsonl").write_text("")
     assert bulk(output, notes="none.jsonl")._replace(memory=0) == Totals(0, 0, 0)
     found = contents(output)
-    assert not found or output.endswith((".csv", ".parquet"))
+    found = gzip.decompress(found) if output.endswith(".gz") else found
+    assert not found or output.endswith((".csv", ".csv.gz", ".parquet"))
 
 
 def test_a_part_without_annotated_notes_is_empty(bulk):
