@@ -26,7 +26,7 @@ def labels(
     try:
         overrides = parse_config_overrides(ctx.args)
         files = write_labels(load_config(config, overrides=overrides, interpolate=False), output)
-    except ValueError as err:
+    except (ValueError, OSError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     for name, path in files.items():

@@ -58,7 +58,7 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
     entities: List[Tuple[re.Match, str]] = []
     triggers: Dict[str, str] = {}
     attributes: List[Tuple[str, str, Any]] = []
-    for number, line in enumerate(whole_text(path).split("\n"), start=1):
+    for number, line in enumerate(whole_text(path).removeprefix("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         if found := _ENTITY.fullmatch(line):
             entities.append((found, at(path, number)))

@@ -30,6 +30,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.util import filter_spans
 
+from .files import is_text
+
 logger = logging.getLogger(__name__)
 
 GOLD = "gold"  # the span group that readers put annotation into
@@ -134,6 +136,10 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
         if "drop" in record or not record.get("text", "").strip():
             report.drop(record.get("drop", "notes without text"), where)
             continue
+        if not is_text(record["text"]):
+            raise ValueError(
+                f"{where.capitalize()} has half of a surrogate pair, which is no character. Mend the text where it was exported."
+            )
         doc = nlp.make_doc(record["text"])
         doc._.note_id = record.get("id")
         for name in ("patient", "questions", "meta"):

@@ -49,6 +49,15 @@ def whole_text(path: FilePath) -> str:
     return _decode(Path(path).read_bytes(), path, 1)
 
 
+def is_text(text: str) -> bool:
+    """Whether a string can be written as UTF-8: JSON's escapes can make halves of surrogate pairs, which are no characters."""
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _decode(raw: bytes, path: FilePath, number: int) -> str:
     try:
         return raw.decode("utf8")

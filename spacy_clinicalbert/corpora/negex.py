@@ -1,6 +1,7 @@
 """The NegEx and ConText test kit: sentences of clinical notes with one marked phrase an item, and whether the phrase is negated, when
 it was, and whom it concerns."""
 
+import re
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .docs import GOLD, Reader, Record, check_span, make_reader, split_of
@@ -70,10 +71,11 @@ def _items(path: FilePath) -> Iterator[Tuple[Dict[str, Any], str]]:
 
 def _find(sentence: str, phrase: str) -> List[Optional[int]]:
     """Where a phrase stands: in capitals, for so the kit marks it, else in any case."""
-    start = sentence.find(phrase.upper())
-    if start < 0:
-        start = sentence.lower().find(phrase.lower())
-    return [None, None] if start < 0 or not phrase else [start, start + len(phrase)]
+    for pattern, flags in ((re.escape(phrase.upper()), 0), (re.escape(phrase), re.IGNORECASE)):
+        found = re.search(pattern, sentence, flags) if phrase else None
+        if found:
+            return [found.start(), found.end()]
+    return [None, None]
 
 
 def read_negex(path: FilePath, split: Optional[str] = None, strict: bool = False) -> Reader:

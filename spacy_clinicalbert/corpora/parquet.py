@@ -65,7 +65,9 @@ def _spans(rows: List[Any]) -> List[Any]:
     spans = []
     for row in rows:
         if isinstance(row, dict):
-            attributes = {name: value for name, value in (row.get("attributes") or {}).items() if value is not None}
+            given = row.get("attributes") or {}
+            given = json.loads(given) if isinstance(given, str) else given  # as `annotate` writes them
+            attributes = {name: value for name, value in given.items() if value is not None}
             row = [row.get("start"), row.get("end"), row.get("label"), attributes]
         spans.append(row)
     return spans

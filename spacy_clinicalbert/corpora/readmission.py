@@ -135,9 +135,11 @@ def _read_admissions(
     for patient, stays in rows.items():
         stays.sort()
         unplanned = [begins for begins, _, _, kind, _ in stays if kind not in PLANNED]
+        latest = datetime.min  # of the ends of those before
         for i, (begins, ends, name, kind, died) in enumerate(stays):
             left_out = None
-            overlaps = (i + 1 < len(stays) and stays[i + 1][0] < ends) or ends < begins
+            overlaps = (i + 1 < len(stays) and stays[i + 1][0] < ends) or ends <= latest or ends < begins
+            latest = max(latest, ends)
             readmitted = any(ends <= other <= ends + window for other in unplanned if other > begins)
             if kind == "NEWBORN":
                 left_out = "admissions of newborns"

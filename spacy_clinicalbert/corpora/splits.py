@@ -52,6 +52,12 @@ def mtsamples_ids() -> Dict[str, int]:
     return json.loads(_file().read_text(encoding="utf8"))["mtsamples_ids"]
 
 
+@lru_cache
+def splits_digest() -> str:
+    """What changes when other notes are held out."""
+    return sha256(_file().read_bytes()).hexdigest()
+
+
 def _file() -> Any:
     return files("spacy_clinicalbert.assets") / "splits.json"
 

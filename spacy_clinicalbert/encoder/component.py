@@ -75,13 +75,22 @@ class ClinicalBert(Transformer):
         model.attrs.update({key: self.cfg[key] for key in ("max_batch_items", "max_update_items")})
         self.shim.cache = WindowCache(max_cache_items)
         self._update: Optional[PendingUpdate] = None
-        self._bound: List[Any] = []
         self._warned = False
 
     @property
     def shim(self) -> EncoderShim:
         """What holds and trains the network, and chooses the engine that predicts."""
         return shim_of(self.model)
+
+    @property
+    def listener_map(self) -> Dict[str, List[TransformerListener]]:  # type: ignore[override]
+        """The listeners by their components. spaCy empties it, and finds them anew, whenever the pipeline changes."""
+        return self._listener_map
+
+    @listener_map.setter
+    def listener_map(self, found: Dict[str, List[TransformerListener]]) -> None:
+        self._listener_map = found
+        self._bound: List[Any] = []
 
     def add_listener(self, listener: TransformerListener, component_name: str) -> None:
         """Link a head's listener. Usually internal."""
@@ -287,13 +296,18 @@ class ClinicalBert(Transformer):
         if self._update is not None and self._update.sgd is not None and self._update.is_fed:
             self._finish_pending()
 
+    def finish_put_off_update(self) -> None:
+        """Take the step that `finish_update` has put off, if there is one, before the weights are saved. Not within an update."""
+        if self._update is not None and self._update.sgd is not None:
+            self._finish_pending()
+
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too. The settings
         stand in the pipeline's config, so that they can be overridden when the folder is loaded.
 
         exclude (Iterable[str]): Of "vocab" and "model".
         """
-        self._take_put_off_step()
+        self.finish_put_off_update()
         serialize = {
             "vocab": lambda p: self.vocab.to_disk(p),
             "model": lambda p: self.shim.to_disk(p),
@@ -305,7 +319,7 @@ class ClinicalBert(Transformer):
 
         exclude (Iterable[str]): Of "cfg", "vocab" and "model".
         """
-        self._take_put_off_step()
+        self.finish_put_off_update()
         return super().to_bytes(exclude=exclude)
 
     def from_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> "ClinicalBert":

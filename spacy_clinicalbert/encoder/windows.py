@@ -14,6 +14,8 @@ from numpy import ndarray
 
 from .borders import Border, find_borders
 
+_SPACES = numpy.array([code for code in range(0x3001) if chr(code).isspace()], dtype="uint32")
+
 
 class Windows(NamedTuple):
     """Windows over the wordpieces of one text, in the order of the text, each array of shape (n_windows,).
@@ -77,6 +79,7 @@ def note_windows(size: int = 158, context: int = 8) -> Windower:
 def _cut_by_borders(size: int, context: int, text: str, piece_starts: ndarray, piece_ends: ndarray) -> Windows:
     n_pieces = len(piece_starts)
     starts, kinds = find_borders(text)
+    piece_starts = _behind_space(text, piece_starts, piece_ends)
     # The first wordpiece of what begins at each border, and each word's, by the white space before it.
     strengths = numpy.zeros(n_pieces + 1, dtype="int64")
     strengths[1:n_pieces][piece_starts[1:] > piece_ends[:-1]] = 1
@@ -91,6 +94,17 @@ def _cut_by_borders(size: int, context: int, text: str, piece_starts: ndarray, p
             rows.append((start, min(cut + context, end), keep, cut))
             start, keep = max(cut - context, head), cut
     return Windows(*numpy.array(rows, dtype="int64").reshape(-1, 4).T)
+
+
+def _behind_space(text: str, piece_starts: ndarray, piece_ends: ndarray) -> ndarray:
+    """Where the words begin in wordpieces that have the white space before a word, as those of byte-level tokenizers; one of white space alone begins where it does."""
+    codes = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    is_space = numpy.isin(codes, _SPACES)
+    if not is_space[piece_starts].any():
+        return piece_starts
+    places = numpy.where(is_space, len(text), numpy.arange(len(text)))
+    following = numpy.minimum.accumulate(places[::-1])[::-1][piece_starts]
+    return numpy.where(following < piece_ends, following, piece_starts)
 
 
 def _find_cut(strengths: ndarray, first: int, last: int) -> int:

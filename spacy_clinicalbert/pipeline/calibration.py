@@ -93,7 +93,12 @@ def bisect_temperature(slope: Callable[[float], float]) -> float:
     low, high = 1 / LIMITS[1], 1 / LIMITS[0]
     for _ in range(24):  # to a millionth of the temperature
         middle = (low * high) ** 0.5
-        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
+        steepness = slope(middle)
+        if steepness != steepness:
+            raise ValueError(
+                "The scores to calibrate have no finite likelihood. Check what the component was trained on."
+            )
+        low, high = (low, middle) if steepness > 0 else (middle, high)
     return float(1 / (low * high) ** 0.5)
 
 

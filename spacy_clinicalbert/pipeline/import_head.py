@@ -14,10 +14,9 @@ from ..encoder.heads import Head, load_head
 from ..tokenizer import blank_clinical
 from .crf import N_SCORED
 from .tag_schemes import Scheme, read_scheme
+from .token_tags import NEVER
 
 CONTEXT = 16  # wordpieces on both sides of a cut that are encoded and not kept
-# The score of a tag that a scheme does not have. It has no probability, and differences to it are still finite.
-NEVER = -1e4
 # What every import is compared on. No token of it is white space.
 TEXT = "The patient denies chest pain, takes aspirin 81 mg daily and was discharged on 2024-03-05."
 MAX_DIFFERENCE = 1e-4

@@ -1,5 +1,6 @@
 """Entities with probabilities: a linear-chain decoder for each label over token vectors."""
 
+import copy
 import logging
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, cast
@@ -104,6 +105,7 @@ class ClinicalNer(Head):
                 raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
         if not (temperature > 0 and 0 <= label_smoothing < 1):
             raise ValueError(f"Set the temperature of '{name}' above 0, and its label_smoothing from 0 to below 1.")
+        self._as_configured = {"thresholds": dict(thresholds or {}), "temperature": temperature}
         install_extensions()
         if not Span.has_extension("confidence"):
             Span.set_extension("confidence", getter=confidence)
@@ -141,12 +143,13 @@ class ClinicalNer(Head):
         nlp: Optional[Language] = None,
         labels: Optional[List[str]] = None,
     ) -> None:
-        """Prepare the model for training. The log says how many entities it cannot learn from.
+        """Prepare the model for training. The log says how many entities it cannot learn from. A calibration of weights that there were before is forgotten.
 
         get_examples (Callable[[], Iterable[Example]]): Gives the training data.
         nlp (Optional[Language]): The pipeline.
         labels (Optional[List[str]]): The labels; without them, those of the data that it is annotated for.
         """
+        self.cfg.update(copy.deepcopy(self._as_configured))
         for label in labels or ():
             self.add_label(label)
         sample: List[Example] = []
@@ -218,8 +221,9 @@ class ClinicalNer(Head):
 
     def learn(self, examples: List[Example], targets: Targets) -> float:
         """RETURNS (float): The loss: the negative log-likelihood."""
-        scores, backprop = self.model.begin_update([example.predicted for example in examples])
-        loss, d_scores = self._loss(targets, scores)
+        docs = [example.predicted for example in examples]
+        scores, backprop = self.model.begin_update(docs)
+        loss, d_scores = self._loss(docs, targets, scores)
         backprop(d_scores)
         return loss
 
@@ -231,7 +235,8 @@ class ClinicalNer(Head):
         RETURNS (Tuple[float, List[Floats2d]]): The negative log-likelihood, without smoothing and weights, and the gradient: exactly
             0 for labels that a document is not annotated for, and at tokens of which nothing is known.
         """
-        return self._loss(self._targets(list(examples)), scores)
+        examples = list(examples)
+        return self._loss([example.predicted for example in examples], self._targets(examples), scores)
 
     def score(self, examples: Iterable[Example], **settings: Any) -> Dict[str, Any]:
         """RETURNS (Dict[str, Any]): The scores, see `pipeline.ner_scorer.score_ner`."""
@@ -268,22 +273,29 @@ class ClinicalNer(Head):
         scores = numpy.zeros((0, N_SCORED * len(self.labels)), dtype="f")
         if lengths.any():
             scores = self._on_host(self.model.predict(docs))
+        n_words, words = self._words(docs, scores)
+        return scores[words], n_words, words
+
+    def _words(self, docs: List[Doc], scores: ndarray) -> Tuple[ndarray, ndarray]:
+        """How many tokens of each doc have tags, and which of all docs' tokens."""
+        lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
         if self.cfg["mode"] != "tokens":
-            return scores, lengths, numpy.arange(len(scores))
+            return lengths, numpy.arange(len(scores))
         bias: Any = self.model.get_ref("output_layer").get_param("b")
         words = find_words(docs, scores, self.model.ops.to_numpy(bias))
         documents = numpy.repeat(numpy.arange(len(docs)), lengths)[words]
-        return scores[words], numpy.bincount(documents, minlength=len(docs)), words
+        return numpy.bincount(documents, minlength=len(docs)), words
 
     def _targets(self, examples: Sequence[Example], lost: Optional[Counter] = None) -> Targets:
         counter = Counter() if lost is None else lost
         return make_targets(examples, self.labels, self.name, self.cfg["gold_key"], self._mode.is_joint, counter)
 
-    def _loss(self, targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
-        lengths = numpy.array([len(each) for each in scores])
-        host, tags = self._on_host(scores), targets.tags
-        given, log_all = self._mode.marginals(host, lengths, active=targets.active)
-        wished, log_known = self._mode.marginals(host, lengths, active=targets.active, tags=tags)
+    def _loss(self, docs: List[Doc], targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
+        everything = self._on_host(scores)
+        lengths, words = self._words(docs, everything)
+        host, (tags, active) = everything[words], (each[words] for each in targets)
+        given, log_all = self._mode.marginals(host, lengths, active=active)
+        wished, log_known = self._mode.marginals(host, lengths, active=active, tags=tags)
         # The gradient of a log-linear model: expected less observed counts (Sutton and McCallum 2012, section 5.1).
         share = self.cfg["label_smoothing"]
         wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._mode.is_joint else 1)) - wished)
@@ -291,9 +303,12 @@ class ClinicalNer(Head):
         weights = numpy.where(tags > OUTSIDE, weights, numpy.float32(1))
         if self._mode.is_joint:
             weights = numpy.broadcast_to(weights.prod(axis=1, keepdims=True), tags.shape)
-        weights = weights * (targets.active & (tags != UNKNOWN))
-        gradient = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(host.shape)
-        d_scores = cast(List[Floats2d], numpy.split(gradient, numpy.cumsum(lengths)[:-1]))
+        weights = weights * (active & (tags != UNKNOWN))
+        gradient = numpy.zeros_like(everything)
+        gradient[words] = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(
+            host.shape
+        )
+        d_scores = cast(List[Floats2d], numpy.split(gradient, numpy.cumsum([len(each) for each in scores])[:-1]))
         return log_all - log_known, [self.model.ops.asarray2f(each) for each in d_scores]
 
     @property

@@ -108,13 +108,14 @@ class ClinicalNoteClassifier(Head):
         nlp: Optional[Language] = None,
         labels: Optional[List[str]] = None,
     ) -> None:
-        """Prepare the model for training.
+        """Prepare the model for training. A calibration of weights that there were before is forgotten.
 
         get_examples (Callable[[], Iterable[Example]]): Gives the training data.
         nlp (Optional[Language]): The pipeline.
         labels (Optional[List[str]]): The labels; without them, those of the data.
         RAISES (ValueError): Exclusive classes of fewer than two labels.
         """
+        self.cfg["temperatures"] = {}
         for label in labels or ():
             self.add_label(label)
         sample: List[Doc] = []

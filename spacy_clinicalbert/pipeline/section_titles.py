@@ -78,9 +78,13 @@ class Titles:
         self._most_words = max((len(title.split()) for title in self._labels), default=1)
 
     def add(self, label: str, titles: List[str]) -> None:
-        """Add titles of a label, new or known; they count before those that are there."""
-        self.table["titles"][label] = [*titles, *self.table["titles"].get(label, [])]
-        self._labels.update({normalise(title): label for title in titles})
+        """Add titles of a label, new or known. Of another label they are no titles any more."""
+        new = {normalise(title): label for title in titles}
+        table = self.table["titles"]
+        for other, known in table.items():
+            table[other] = [title for title in known if normalise(title) not in new]
+        table[label] = [*titles, *table.get(label, [])]
+        self._labels.update(new)
         self._most_words = max([self._most_words, *(len(normalise(title).split()) for title in titles)])
 
     def find(self, title: str) -> Optional[str]:

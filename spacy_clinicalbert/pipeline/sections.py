@@ -16,13 +16,13 @@ from .section_titles import OTHER, Titles, load_table, normalise
 
 # "2. Past Medical History (per wife):", "PLAN", "HPI. Five months": numbering, the title, and what ends it.
 _HEAD = re.compile(
-    r"(?:\d{1,2}[.)]\s*|[A-Z][.)]\s+|[#*•-]+\s*)?(?P<title>[A-Za-z][^\n:.;(]{0,78}?)\s*"
+    r"(?:\d{1,2}[.)][^\S\n]*|[A-Z][.)][^\S\n]+|[#*•-]+[^\S\n]*)?(?P<title>[A-Za-z][^\n:.;(]{0,78}?)[^\S\n]*"
     r"(?P<end>[:.;(]|$|[-–—](?=\s))",
     re.MULTILINE,
 )
 _SOAP = frozenset("so")
 _LONG = 300  # characters: "PROCEDURE: Appendectomy" or what was done, step by step
-_BEHIND_BRACKET = re.compile(r"\([^)\n]{0,40}\)\s*(?P<end>:|$)", re.MULTILINE)
+_BEHIND_BRACKET = re.compile(r"\([^)\n]{0,40}\)[^\S\n]*(?P<end>:|$)", re.MULTILINE)
 
 
 class Head(NamedTuple):

@@ -16,6 +16,9 @@ from spacy.tokens import Doc
 
 from .crf import BEGIN, IN, LAST, N_SCORED, OUTSIDE, TAGS, UNIT, UNKNOWN, Spans
 
+# The score of a tag that a scheme does not have. It has no probability, and differences to it are still finite.
+NEVER = -1e4
+
 
 def find_words(docs: List[Doc], scores: ndarray, bias: ndarray) -> ndarray:
     """Which tokens have a tag. White space has none, nor has a token without wordpieces: its vector is zeros, its scores the bias.
@@ -45,12 +48,15 @@ def tag_marginals(
         possible[:, IN - 1] = same[IN] | same[LAST] | ((same[BEGIN] | same[UNIT]) & alone)
         possible[:, LAST - 1] = same[LAST] | (same[UNIT] & alone)
         possible[:, UNIT - 1] = same[UNIT]
+        # A scheme without begin tells no two spans apart: the second goes on with the first.
+        stuck = ~outside & (numpy.where(possible, steps, -numpy.inf).max(axis=(1, 2), initial=-numpy.inf) < NEVER / 2)
+        possible[stuck, IN - 1] |= (same[BEGIN] | same[UNIT])[stuck]
     if active is not None:
         possible &= active[:, None]
     masked = numpy.where(possible, steps, -numpy.inf).reshape(scores.shape)
     peak = numpy.maximum(masked.max(axis=1, initial=-numpy.inf), numpy.where(outside, 0, -numpy.inf))
     exps = numpy.exp(masked - peak[:, None])
-    total = exps.sum(axis=1) + numpy.exp(-peak) * outside
+    total = exps.sum(axis=1) + numpy.exp(numpy.where(outside, -peak, -numpy.inf))
     log_sum = float((numpy.log(total) + peak).sum(dtype="float64"))
     return (exps / total[:, None]).astype(scores.dtype), log_sum
 

@@ -1,8 +1,8 @@
 """Which spans of a text are clinical concepts: terms of a list, or the entities that a pipeline finds."""
 
 import json
+from bisect import bisect
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, List, Tuple
 
 import spacy
@@ -42,8 +42,7 @@ def make_finder(concepts: Concepts) -> Tuple[FindConcepts, str]:
             raise ValueError(
                 f"The pipeline '{concepts.pipeline}' of [corpus.concepts] cannot be loaded: {error}"
             ) from None
-        meta = Path(concepts.pipeline) / "meta.json"
-        key.append(meta.read_text(encoding="utf8") if meta.is_file() else json.dumps(tagger.meta, default=str))
+        key.append(sha256(tagger.to_bytes()).hexdigest())
 
     def find(texts: List[str]) -> List[List[Span]]:
         docs = tagger.pipe(texts) if concepts.pipeline else tokenizer.pipe(texts)
@@ -60,8 +59,9 @@ def make_finder(concepts: Concepts) -> Tuple[FindConcepts, str]:
 
 def _apart(offsets: List[Span]) -> List[Span]:
     """Those of some spans, longest first, that overlap none before them."""
-    kept: List[Span] = []
+    kept: List[Span] = []  # sorted
     for start, end in offsets:
-        if all(end <= other_start or start >= other_end for other_start, other_end in kept):
-            kept.append((start, end))
-    return sorted(kept)
+        place = bisect(kept, (start, end))
+        if (not place or kept[place - 1][1] <= start) and (place == len(kept) or end <= kept[place][0]):
+            kept.insert(place, (start, end))
+    return kept

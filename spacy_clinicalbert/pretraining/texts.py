@@ -10,7 +10,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..corpora.files import at, open_file
+from ..corpora.files import at, is_text, open_file
 from ..corpora.public import held_out_records, public_corpora, training_records
 from .config import Source
 
@@ -82,7 +82,9 @@ def read_notes(name: str, source: Source, reading: Reading) -> Iterator[str]:
     YIELDS (str): The text of one note; notes without text are counted.
     """
     for place, text in _all_texts(name, source, reading):
-        if text.strip():
+        if not is_text(text):
+            reading.miss("notes with half of a surrogate pair, which is no character", place)
+        elif text.strip():
             reading.notes += 1
             reading.characters += len(text)
             yield text
@@ -154,7 +156,7 @@ def _read_parquet(path: Path, split: Optional[str], reading: Reading) -> Iterato
 
 
 def _read_txt(path: Path, split: Optional[str], reading: Reading) -> Iterator[Any]:
-    yield f"'{path}'", path.read_bytes().decode("utf8")
+    yield f"'{path}'", path.read_bytes().decode("utf-8-sig")
 
 
 def _read_spacy(path: Path, split: Optional[str], reading: Reading) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
 import numpy
 
+from ..corpora.splits import splits_digest
 from .config import Source
 from .texts import Reading, read_notes, source_files
 
@@ -77,7 +78,8 @@ def open_tokens(
 def _fingerprint(name: str, source: Source, tokenizer: Any, concepts_key: str, seed: int) -> str:
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in source_files(name, source)]
     settings = source.model_dump(exclude={"weight", "licence"})
-    key = [_VERSION, files, settings, tokenizer.backend_tokenizer.to_str(), concepts_key, seed]
+    held_out = splits_digest() if source.format == "public" else None
+    key = [_VERSION, files, settings, tokenizer.backend_tokenizer.to_str(), concepts_key, seed, held_out]
     return sha256(json.dumps(key).encode()).hexdigest()[:12]
 
 

@@ -36,10 +36,10 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
 
     config (Pretraining): The run; see `config.read_config`.
     output (Path): A folder for the run: its config, log, checkpoints and models.
-    resume (bool): Go on from the last checkpoint in it.
+    resume (bool): Go on from the last checkpoint in it; begin where there is none.
     prepare_only (bool): Learn the vocabulary and fill the cache, and train nothing.
     RETURNS (Optional[int]): The signal that stopped the run; None where it came to its end.
-    RAISES (ValueError): The folder holds another run, or the one to resume is missing or has other settings.
+    RAISES (ValueError): The folder holds a run that is not to be resumed, or one with other settings.
     RAISES (ImportError): accelerate is not installed.
     """
     if prepare_only:
@@ -75,9 +75,14 @@ def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
         if before.exists():
             raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
         return
-    if not before.is_file() or not step_folders(output):
-        raise ValueError(f"'{output}' has no checkpoint to resume from.")
-    n_done = read_progress(step_folders(output)[-1]).step
+    if not before.is_file():
+        if step_folders(output):
+            raise ValueError(
+                f"'{output}' has checkpoints without a config.cfg, so they cannot be resumed. Put it back, or name another folder."
+            )
+        return
+    checkpoints = step_folders(output)
+    n_done = read_progress(checkpoints[-1]).step if checkpoints else 0
     changed = changes_of_run(read_config(before), config, n_done)
     if changed:
         raise ValueError(
@@ -93,7 +98,7 @@ class Run:
     prepared (Prepared): Its text and vocabulary.
     output (Path): Its folder.
     accelerator (accelerate.Accelerator): Its processes and device.
-    resume (bool): Go on from the last checkpoint.
+    resume (bool): Go on from the last checkpoint, if there is one.
     """
 
     def __init__(self, config: Pretraining, prepared: Prepared, output: Path, accelerator: Any, resume: bool) -> None:
@@ -113,8 +118,9 @@ class Run:
         optimizer = make_optimizer(self.network, config.optimizer)
         found = {name: tokens.meta for name, tokens in prepared.sources.items()}
         self.progress = Progress(sources=found)
-        if resume:
-            self.progress = load_checkpoint(step_folders(output)[-1], self.network, optimizer)
+        checkpoints = step_folders(output) if resume else []
+        if checkpoints:
+            self.progress = load_checkpoint(checkpoints[-1], self.network, optimizer)
             if self.progress.sources != found:
                 raise ValueError("The text is not that with which the run was begun. Put it back, or begin a new run.")
         embeddings, decoder = self.network.get_input_embeddings(), self.network.get_output_embeddings()

@@ -2,6 +2,7 @@
 characters of the note that it stands on. Nothing is said that is not in the note, and a part of which the note has nothing is left out."""
 
 import re
+from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
@@ -12,6 +13,11 @@ from .sentences import SECTIONS, find_sentences
 
 Line = Dict[str, Any]
 MAX_LINES = 10
+
+
+@lru_cache
+def _titles() -> Titles:
+    return Titles(load_table())
 
 
 class Part(NamedTuple):
@@ -78,7 +84,7 @@ def case_summary(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_L
         characters, and a line's text is that of its first evidence, with white space as single spaces.
     """
     install_getter()
-    sentences = find_sentences(doc, Titles(load_table()))
+    sentences = find_sentences(doc, _titles())
     pieces = [(doc[start:end], label) for (start, end), label in zip(sentences.places.tolist(), sentences.sections)]
     found: Dict[str, Any] = {}
     for part in parts:

@@ -22,6 +22,7 @@ from spacy.util import registry, resolve_dot_names
 from thinc.api import Config, fix_random_seed, set_gpu_allocator
 from wasabi import Printer
 
+from ..encoder.component import ClinicalBert
 from ..folders import step_folders, whole_folder
 from ..signals import StopSignals
 from .checkpoint import Checkpoint, Evaluation, Progress, RunError, save_checkpoint
@@ -113,6 +114,8 @@ class Run:
             try:
                 for _, info, is_best in steps:
                     was_live = self.replay.live
+                    if was_live:
+                        self._finish_put_off_updates()
                     self._follow(info, is_best is not None)
                     if is_best is not None:
                         with self.nlp.select_pipes(disable=frozen):
@@ -139,6 +142,12 @@ class Run:
         else:
             self._say(self._message.warn(f"Stopped behind step {self.progress.step}. Go on with --resume."))
         return stop.number
+
+    def _finish_put_off_updates(self) -> None:
+        """An encoder's step that waits for a head which stayed silent belongs to this step: a checkpoint has no gradients."""
+        for _, pipe in self.nlp.pipeline:
+            if isinstance(pipe, ClinicalBert):
+                pipe.finish_put_off_update()
 
     def _steps(self) -> Any:
         settings, nlp, replay = self.settings, self.nlp, self.replay

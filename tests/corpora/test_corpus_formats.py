@@ -6,6 +6,7 @@ import json
 import pytest
 
 from spacy_clinicalbert.corpora.docs import span_attributes, split_of
+from spacy_clinicalbert.corpora.negex import _find
 from spacy_clinicalbert.corpora.splits import fingerprint
 from tests.corpora.files import TEXT, read, spans, write_csv, write_lines
 
@@ -92,6 +93,7 @@ def test_negex_reads_items_by_sentence_in_both_forms(tmp_path):
     )
     (doc,), _ = read("negex", path)
     assert spans(doc) == [("PAIN", "PHRASE")] and doc._.note_id == "1"
+    assert _find("İİİ denies fever today", "Fever") == [11, 16]  # whose lower case is longer
 
 
 def test_mtsamples_reads_kaggles_table_and_misses_rare_headings(tmp_path):

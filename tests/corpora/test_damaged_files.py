@@ -9,6 +9,7 @@ import spacy
 
 from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.formats import FORMATS
+from tests.corpora.files import read
 
 SECRET = "secretword"
 QUESTION = {"id": 1, "question": SECRET, "answers": [{"text": SECRET, "answer_start": 99}]}
@@ -130,6 +131,14 @@ def test_damaged_file_is_an_error_with_its_place_and_without_its_text(tmp_path, 
     error = caught.value
     shown = "".join(traceback.TracebackException.from_exception(error).format_exception_only())
     assert SECRET not in shown and (error.__cause__ is None or error.__suppress_context__)
+
+
+def test_half_of_a_surrogate_pair_is_an_error_with_the_note(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 7, "text": "SECRET \\ud83d"}\n')
+    with pytest.raises(ValueError, match="Note 7 has half of a surrogate pair") as caught:
+        read("jsonl", path)
+    assert "SECRET" not in str(caught.value)
 
 
 def test_strict_makes_every_drop_an_error(tmp_path):

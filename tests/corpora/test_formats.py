@@ -112,6 +112,16 @@ def test_parquet_reads_structs_maps_and_json(tmp_path):
     assert "gold" not in two.spans and two._.annotated["ner"] == ()
 
 
+def test_parquet_reads_attributes_as_annotate_writes_them(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    entity = {"start": 7, "end": 17, "label": "PROBLEM", "attributes": json.dumps({"negation": "negated"})}
+    parquet.write_table(pyarrow.Table.from_pylist([{"text": TEXT, "entities": [entity]}]), tmp_path / "a.parquet")
+    (doc,), _ = read("parquet", tmp_path / "a.parquet")
+    assert span_attributes(doc) == [{"negation": "negated"}]
+
+
 def load_script(name):
     spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     script = importlib.util.module_from_spec(spec)

@@ -78,6 +78,9 @@ def test_births_deaths_and_overlaps_are_left_out_and_counted(tmp_path):
         stay("3", "flagged", "10", "12", flag=1),
         stay("4", "moved", "01", "05"),
         stay("4", "there", "04", "09"),
+        stay("6", "around", "01", "10"),
+        stay("6", "within", "03", "05"),
+        stay("6", "behind", "20", "21"),
         stay("5", "silent", "01", "05"),
     ]
     notes = [["", row[1], "", "", "Discharge summary", "", "Text."] for row in stays[:-1]]
@@ -90,11 +93,14 @@ def test_births_deaths_and_overlaps_are_left_out_and_counted(tmp_path):
         "flagged": "admissions that ended in death",
         "moved": "admissions that another one overlaps",
         "there": 0.0,
+        "around": "admissions that another one overlaps",
+        "within": "admissions that another one overlaps",
+        "behind": 0.0,
         "silent": "admissions without such notes",
     }
     report = Report()
-    assert len(list(to_docs(readmission_records(folder), spacy.blank("en"), report))) == 3
-    assert report.read == 8 and sum(report.dropped.values()) == 5
+    assert len(list(to_docs(readmission_records(folder), spacy.blank("en"), report))) == 4
+    assert report.read == 11 and sum(report.dropped.values()) == 7
 
 
 def test_death_after_discharge_is_left_out_on_request(tmp_path):

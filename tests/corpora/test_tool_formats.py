@@ -105,6 +105,39 @@ def test_doccano_reads_spans_and_categories(tmp_path):
     assert [doc.cats for doc in docs] == [{"A": 1.0, "B": 0.0}, {"A": 0.0, "B": 1.0}, {}]
 
 
+@pytest.mark.parametrize("utf16", [True, False])
+def test_doccano_says_how_it_counts_an_emoji(tmp_path, utf16):
+    path = write_lines(
+        tmp_path / "a.jsonl", {"text": "😀 Has chest pain.", "label": [[6 + utf16, 16 + utf16, "PROBLEM"]]}
+    )
+    with pytest.raises(ValueError, match="Line 1 .* Set utf16 = true"):
+        read("doccano", path)
+    docs, _ = read("doccano", path, utf16=utf16)
+    assert spans(docs[0]) == [("chest pain", "PROBLEM")]
+    within = write_lines(tmp_path / "b.jsonl", {"text": "😀 Has chest pain.", "label": [[1, 17, "PROBLEM"]]})
+    with pytest.raises(ValueError, match="not within the text"):
+        read("doccano", within, utf16=True)
+    no_spans = write_lines(tmp_path / "c.jsonl", {"text": "😀", "label": []})
+    assert len(read("doccano", no_spans)[0]) == 1
+
+
+@pytest.mark.parametrize("shift", [0, 1], ids=["characters", "utf16"])
+def test_label_studio_knows_how_an_emoji_was_counted(tmp_path, shift):
+    regions = [
+        {
+            "id": "a",
+            "type": "labels",
+            "value": {"start": 6 + shift, "end": 11 + shift, "text": "fever", "labels": ["P"]},
+        },
+        {"id": "b", "type": "labels", "value": {"start": 900, "end": 905, "text": "fever", "labels": ["P"]}},
+    ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"id": 1, "data": {"text": "😀 Has fever"}, "annotations": [{"result": regions}]}]))
+    (doc,), report = read("label_studio", path)
+    assert spans(doc) == [("fever", "P")]
+    assert dict(report.dropped) == {"entities whose text does not stand at their offsets": 1}
+
+
 def write_xmi(folder, text=TEXT, begin=7, end=17):
     cassis = pytest.importorskip("cassis")
     system = cassis.TypeSystem()

@@ -116,6 +116,19 @@ def test_step_that_waits_for_a_silent_head_is_taken_before_the_next_use(toy, use
     assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
 
 
+@pytest.mark.parametrize("save", [lambda nlp, path: nlp.to_bytes(), lambda nlp, path: nlp.to_disk(path)])
+def test_step_behind_a_silent_batch_is_taken_before_saving(toy, tmp_path, save):
+    """As `spacy train` with accumulate_gradient = 2, whose second batch is silent."""
+    nlp = make_nlp(toy, ("textcat",))
+    before = encoder_weights(nlp).embeddings.LayerNorm.weight.detach().clone()
+    nlp.update(make_examples(nlp), sgd=False)
+    nlp.update([Example(nlp.make_doc(TEXT), nlp.make_doc(TEXT))], sgd=False)
+    for _, pipe in nlp.pipeline:
+        pipe.finish_update(Adam(0.01, use_averages=False))
+    save(nlp, tmp_path)
+    assert not before.equal(encoder_weights(nlp).embeddings.LayerNorm.weight)
+
+
 def test_encoder_can_be_frozen_after_a_head_was_silent(toy):
     nlp = make_nlp(toy, ("ner", "textcat"))
     train(nlp, make_examples(nlp), exclude=["ner"])

@@ -114,6 +114,35 @@ def test_note_windows_pack_what_fits_and_cut_at_the_strongest_border():
     assert cut_texts(text, 17, 1) == [(text, text)]
 
 
+@pytest.mark.parametrize("size", [6, 8, 30])
+def test_note_windows_cut_wordpieces_with_their_white_space_at_the_same_words(size):
+    """Byte-level tokenizers have the space before a word in its first wordpiece."""
+    text = "Stable today.\n PLAN: go home; rest\n\n LABS: none. Fol lows up"
+    plain = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    spaced = [match.span() for match in re.finditer(r"[^\S\n]?\w+|[^\w\s]|\n", text)]
+    kept = []
+    for spans in (plain, spaced):
+        starts, ends = numpy.array(spans, dtype="int64").T
+        windows = note_windows(size, 1)(text, starts, ends)
+        check_windows(windows, len(spans), size)
+        kept.append(
+            [text[starts[keep] : ends[end - 1]].strip() for keep, end in zip(windows.keep_start, windows.keep_end)]
+        )
+    if size == 30:
+        assert kept[1] == kept[0] == ["Stable today.", "PLAN: go home; rest", "LABS: none. Fol lows up"]
+    assert {each.split(":")[0] for each in kept[1]} >= {"PLAN", "LABS"}
+
+
+def test_note_windows_cut_between_words_of_byte_level_tokenizers():
+    text = "one two thr ee four five six seven"
+    pieces = ["one", " two", " thr", " ee", " fo", "ur", " five", " si", "x", " sev", "en"]
+    ends = numpy.cumsum([len(piece) for piece in pieces])
+    windows = note_windows(4, 0)(text, ends - [len(piece) for piece in pieces], ends)
+    assert [text[(ends[keep - 1] if keep else 0) : ends[end - 1]] for keep, end in zip(windows.keep_start, windows.keep_end)] == [
+        "one two thr ee", " four five", " six seven"
+    ]  # fmt: skip
+
+
 def test_note_windows_show_context_within_the_section_only():
     text = "HISTORY: none\nPLAN: " + "word " * 20
     windows = cut_texts(text, 10, 2)

@@ -10,6 +10,7 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import load_config_from_str
 
+from spacy_clinicalbert.pipeline.crf import IN
 from tests.conftest import NOTES, encoder_weights, make_examples, make_nlp
 from tests.pipeline.ner import KEY, gold_examples, make_ner, train, triples
 
@@ -163,6 +164,28 @@ def test_thresholds_and_temperature_act_on_probabilities(learned_ner):
         taken = [token.i for span in doc.spans[KEY] if span.label_ == label for token in span]
         assert len(taken) == len(set(taken))
     assert len(doc.spans[KEY]) > len(sure)
+
+
+def test_in_the_mode_tokens_white_space_is_not_there_in_training_too(toy):
+    nlp = make_ner(toy, mode="tokens")
+    ner = nlp.get_pipe("clinical_ner")
+    reference = nlp.make_doc("has fever \n cough")
+    reference.set_ents([reference.char_span(4, 9, "PROBLEM"), reference.char_span(12, 17, "PROBLEM")])
+    assert [token.is_space for token in reference] == [False, False, True, False]
+    scores = numpy.random.default_rng(0).normal(size=(4, 4 * len(ner.labels))).astype("f")
+    loss, (gradient,) = ner.get_loss([Example(nlp.make_doc(reference.text), reference)], [scores])
+    assert not gradient[2].any() and gradient[[0, 1, 3]].any(axis=1).all()
+    # Directly behind the first, the second has to begin: in alone would go on with it.
+    inner = gradient.reshape(4, 4, -1)[3, IN - 1, ner.labels.index("PROBLEM")]
+    assert inner > 0 and loss > 0
+
+
+def test_initialising_anew_forgets_a_calibration(toy):
+    nlp = make_ner(toy, thresholds={"DRUG": 0.25})
+    ner = nlp.get_pipe("clinical_ner")
+    ner.cfg.update(thresholds={"PROBLEM": 2.0}, temperature=5.0)
+    nlp.initialize(lambda: make_examples(nlp))
+    assert (ner.cfg["thresholds"], ner.cfg["temperature"]) == ({"DRUG": 0.25}, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,8 @@ def test_calibration_is_kept_and_does_not_change_the_order(toy, exclusive, tmp_p
         old, new = ([cats[label] for cats in each] for each in (before, after))
         assert numpy.argsort(old).tolist() == numpy.argsort(new).tolist() and old != pytest.approx(new, abs=1e-3)
     assert nlp("").cats == {"progress": 0.0, "radiology": 0.0}
+    nlp.initialize(lambda: examples)
+    assert pipe.cfg["temperatures"] == {}
 
 
 def test_what_is_not_annotated_changes_nothing(toy):

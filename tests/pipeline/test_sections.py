@@ -88,6 +88,8 @@ def test_sections_run_from_head_to_head(nlp):
         ("PROCEDURE: Biopsy.\nPROCEDURE: Cut.", [("PROCEDURE", "procedure"), ("PROCEDURE", "procedure_description")]),
         ("PROCEDURE: " + 40 * "It was cut. ", [("PROCEDURE", "procedure_description")]),
         ("LUNGS: Clear.\nHEART: Regular.\nPLAN: Rest", [("LUNGS", "physical_exam"), ("PLAN", "plan")]),
+        ("ALLERGIES: none.\n\nZORBLAX FINDS\n- all is well", [("ALLERGIES", "allergies"), ("ZORBLAX FINDS", "other")]),
+        ("ALLERGIES: none.\n\nZORBLAX FINDS\n(all is well)", [("ALLERGIES", "allergies"), ("ZORBLAX FINDS", "other")]),
         ("", []),
         (" \n", []),
     ],
@@ -131,6 +133,15 @@ def test_sections_take_titles_from_the_config_and_save_them(tmp_path):
         doc = loaded(text)
         assert [span.label_ for span in doc.spans["sections"]] == ["pets", "pets", "plan"]
     assert "pets" in nlp.get_pipe("clinical_sections").labels
+
+
+def test_a_title_that_moves_to_another_label_stays_there(tmp_path):
+    nlp = make_nlp(titles={"plan": ["Allergies"]})
+    nlp.get_pipe("clinical_sections").add_titles({"allergies": ["Plan"]})
+    nlp.to_disk(tmp_path)
+    for loaded in (nlp, spacy.load(tmp_path), make_nlp().from_bytes(nlp.to_bytes())):
+        doc = loaded("ALLERGIES: none\nPLAN: go")
+        assert [span.label_ for span in doc.spans["sections"]] == ["plan", "allergies"]
 
 
 def test_sections_take_another_table(tmp_path):

@@ -6,10 +6,9 @@ import pytest
 import spacy
 
 from spacy_clinicalbert.pipeline.crf import BEGIN, IN, LAST, OUTSIDE, UNIT, UNKNOWN
-from spacy_clinicalbert.pipeline.token_tags import find_words, read_tags, tag_marginals
+from spacy_clinicalbert.pipeline.token_tags import NEVER, find_words, read_tags, tag_marginals
 
 N_LABELS = 2
-NEVER = -1e4
 
 
 def read(sequence):
@@ -137,6 +136,18 @@ def test_marginals_given_spans_count_all_sequences_that_are_read_so(tags):
     _, log_all = tag_marginals(scores, lengths)
     _, log_known = tag_marginals(scores, lengths, tags=tags)
     assert numpy.exp(log_known - log_all) == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("tags", [[IN, UNIT], [UNIT, UNIT], [UNIT, BEGIN, LAST]])
+def test_neighbours_that_a_scheme_cannot_tell_apart_are_learned_as_one(tags):
+    """Without begin, last and unit the second span goes on with the first."""
+    scores = random_scores(0, 5, "IO")
+    given = numpy.full((5, N_LABELS), OUTSIDE, dtype="int8")
+    given[1 : 1 + len(tags), 0] = [UNIT if tag == IN else tag for tag in tags]
+    marginals, log_sum = tag_marginals(scores, numpy.array([5]), tags=given)
+    assert numpy.isfinite(marginals).all() and abs(log_sum) < 100
+    places = marginals.reshape(5, 4, N_LABELS)[1 : 1 + len(tags), IN - 1, 0]
+    assert numpy.allclose(places, 1)
 
 
 def test_nothing_is_learned_of_unknown_tokens():

@@ -46,6 +46,15 @@ def test_texts_of_every_format_are_read_whole(kind, tmp_path):
     assert (reading.notes, reading.characters, dict(reading.unreadable)) == (2, sum(map(len, TEXTS)), {})
 
 
+def test_half_of_a_surrogate_pair_is_counted_and_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "bad \\ud83d emoji"}\n{"text": "good \\ud83d\\ude00"}\n')
+    texts, reading = read(path)
+    assert texts == ["good 😀"] and sum(reading.unreadable.values()) == 1 and "Line 1" in reading.places[0]
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfHPI: pain.")
+    assert read(tmp_path / "a.txt")[0] == ["HPI: pain."]
+
+
 def test_folder_of_several_formats_and_a_pattern(tmp_path):
     for kind in KINDS:
         write(tmp_path / "notes", kind)

@@ -1,8 +1,11 @@
+import time
+
 import numpy
 import pytest
 
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
-from spacy_clinicalbert.pretraining.concepts import make_finder
+from spacy_clinicalbert.pretraining import tokens
+from spacy_clinicalbert.pretraining.concepts import _apart, make_finder
 from spacy_clinicalbert.pretraining.config import Concepts, Source
 from spacy_clinicalbert.pretraining.tokens import CONCEPT, CONCEPT_START, HOLE, SPECIAL, WORD, fill_holes, open_tokens
 from tests.pretraining.conftest import write_notes
@@ -45,6 +48,26 @@ def test_cache_is_made_once_and_anew_for_another_text_or_vocabulary(tmp_path, to
     tokenizer.add_tokens(["chest"])
     open_tokens("notes", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_cache_of_a_public_corpus_is_made_anew_when_other_notes_are_held_out(tmp_path, tokenizer, monkeypatch):
+    (tmp_path / "corpora" / "medquad").mkdir(parents=True)
+    (tmp_path / "corpora" / "medquad" / "medquad.jsonl").write_text(
+        '{"id": 1, "question": "Fever?", "answer": "Yes."}\n'
+    )
+    source = Source(path=str(tmp_path / "corpora"), format="public")
+    for digest, n_caches in (("a", 1), ("a", 1), ("b", 2)):
+        monkeypatch.setattr(tokens, "splits_digest", lambda digest=digest: digest)
+        open_tokens("medquad", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
+        assert len(list((tmp_path / "cache").iterdir())) == n_caches
+
+
+def test_concepts_that_overlap_are_kept_longest_first_in_linear_time():
+    assert _apart([(4, 9), (0, 5), (9, 12), (12, 14), (13, 15), (2, 4)]) == [(2, 4), (4, 9), (9, 12), (12, 14)]
+    many = [(10 * i, 10 * i + 5) for i in range(100_000)]
+    start = time.process_time()
+    assert _apart(many[::-1]) == many
+    assert time.process_time() - start < 20  # each against each takes many minutes
 
 
 def test_holes_are_numbers_that_are_flagged(tmp_path, tokenizer):

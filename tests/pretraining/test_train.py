@@ -230,8 +230,6 @@ def test_prepare_only_fills_the_cache_and_the_run_uses_it(make_run, tmp_path):
 
 def test_folder_in_use_and_run_that_differs_are_errors(make_run, tmp_path):
     config, output = make_run(pretraining={"max_steps": 2}), tmp_path / "run"
-    with pytest.raises(ValueError, match="no checkpoint to resume from"):
-        pretrain(config, output, resume=True)
     pretrain(config, output)
     with pytest.raises(ValueError, match="holds a run already"):
         pretrain(config, output)
@@ -241,6 +239,21 @@ def test_folder_in_use_and_run_that_differs_are_errors(make_run, tmp_path):
         changed = make_run(pretraining={"max_steps": 2})
         (tmp_path / "train.jsonl").write_text('{"text": "Other notes."}\n')
         pretrain(changed, output, resume=True)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_resume_begins_where_there_is_no_checkpoint(make_run, tmp_path, begun):
+    config, output = make_run(pretraining={"max_steps": 2}), tmp_path / "run"
+    if begun:  # and killed before its first checkpoint
+        output.mkdir()
+        config.to_config().to_disk(output / "config.cfg")
+        with pytest.raises(ValueError, match=r"other settings: optimizer\.learn_rate\."):
+            pretrain(make_run(pretraining={"max_steps": 2}, optimizer={"learn_rate": 1.0}), output, resume=True)
+    pretrain(config, output, resume=True)
+    assert step_folders(output)[-1].name == "step-00000002"
+    (output / "config.cfg").unlink()
+    with pytest.raises(ValueError, match=r"checkpoints without a config\.cfg"):
+        pretrain(config, output, resume=True)
 
 
 def test_damaged_checkpoint_is_an_error_that_names_it(make_run, tmp_path):

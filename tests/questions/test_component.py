@@ -125,6 +125,16 @@ def test_the_encoder_learns_beside_another_head(toy, silent, first):
     assert not before.equal(weights(nlp))
 
 
+def test_the_encoder_does_not_wait_for_a_head_that_was_taken_out(toy):
+    nlp = make_nlp(toy, windows=WINDOWS)
+    nlp.add_pipe("clinical_ner", config=head_config("clinical_ner", listener_config()))
+    nlp.initialize(lambda: make_head_examples(nlp))
+    nlp.remove_pipe("clinical_qa")
+    before = weights(nlp)
+    nlp.update(make_head_examples(nlp), sgd=Adam(0.01))
+    assert not before.equal(weights(nlp))
+
+
 def test_both_heads_gradients_add_up(toy):
     def gradient(silent):
         nlp = make_nlp(toy, windows=WINDOWS, model={"attention_dropout": 0.0})
