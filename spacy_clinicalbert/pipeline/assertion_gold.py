@@ -77,7 +77,7 @@ def known_axes(
     """
     of_notes = [{axis for span in spans for axis in span.known} for spans in gold]
     of_all = set().union(*of_notes)
-    known = []
+    known: List[Set[str]] = []
     for example, own in zip(examples, of_notes):
         reference = example.reference
         if key not in reference.spans:
