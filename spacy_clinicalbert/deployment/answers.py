@@ -94,7 +94,8 @@ def _pathology(doc: Doc, note: NoteIn) -> Dict[str, Any]:
 def _check_questions(nlp: Language, note: QuestionsIn) -> None:
     for name in nlp.pipe_names:
         if nlp.get_pipe_meta(name).factory == QA:
-            nlp.get_pipe(name).reader.question_ids(read_questions(note.questions))
+            component: Any = nlp.get_pipe(name)
+            component.reader.question_ids(read_questions(note.questions))
 
 
 def _ask(doc: Doc, note: QuestionsIn) -> None:
