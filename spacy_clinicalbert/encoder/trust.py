@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_OF_A_LAYER = re.compile(r"(^|\.)layers?\.\d+\.")
+_LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)\.")
 
 
 def check_sizes(config: Any, folder: Path) -> None:
@@ -55,9 +55,11 @@ def check_layers(network: Any, info: Dict[str, Any], source: str) -> None:
     """
     parts = {name for name, _ in network.base_model.named_children()}
     keys = [key.removeprefix(f"{network.base_model_prefix}.") for key in info["unexpected_keys"]]
-    lost = [key for key in keys if key.split(".")[0] in parts and _OF_A_LAYER.search(key)]
+    n_layers = network.config.num_hidden_layers
+    found = [(key, _LAYER.search(key)) for key in keys if key.split(".")[0] in parts]
+    lost = [key for key, layer in found if layer and int(layer[1]) >= n_layers]
     if lost:
         raise ValueError(
-            f"'{source}' contradicts itself: its config.json declares {network.config.num_hidden_layers} layers, its weights have more, "
+            f"'{source}' contradicts itself: its config.json declares {n_layers} layers, its weights have more, "
             f"such as '{lost[0]}'. Take the config.json that belongs to these weights; to use fewer layers on purpose, save such a network first."
         )

@@ -93,4 +93,5 @@ def main(arguments: List[str]) -> None:
         st.error(str(error))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -94,6 +94,8 @@ def page(monkeypatch):
 
     def start(*arguments):
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+        # It puts the app in the place of the program, which processes of later tests would run.
+        monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
         return testing.AppTest.from_file(str(SCRIPT), default_timeout=60).run()
 
     return start
