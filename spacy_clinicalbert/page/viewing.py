@@ -76,9 +76,14 @@ def read_upload(name: str, data: bytes) -> str:
         raise ImportError("PDF files are read with pypdf: pip install 'spacy-clinicalbert[app]'.") from None
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
-        pages = [page.extract_text() for page in reader.pages[:MAX_PAGES]]
+        n_pages = len(reader.pages)
+        pages = [page.extract_text() for page in reader.pages] if n_pages <= MAX_PAGES else []
     except Exception as error:  # damaged files raise whatever they make it stumble over
         raise ValueError(f"The PDF cannot be read ({type(error).__name__}): it is damaged, or encrypted.") from None
+    if n_pages > MAX_PAGES:
+        raise ValueError(
+            f"The PDF has {n_pages} pages, and {MAX_PAGES} are read. Split it, so that no page is left out."
+        )
     text = "\n\n".join(pages)
     if not text.strip():
         raise ValueError("The PDF has no text: it may be scanned. Paste the note instead.")

@@ -12,6 +12,7 @@ import spacy_clinicalbert.page
 from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.cli.view import make_command
 from spacy_clinicalbert.deployment.concepts import as_concepts
+from spacy_clinicalbert.page import viewing
 from spacy_clinicalbert.page.viewing import read_samples, read_upload, view_note
 from tests.deployment.conftest import TEXT, make_nlp
 from tests.page.html import check
@@ -47,6 +48,14 @@ def test_uploads_are_read():
     assert read_upload("note.txt", "\ufeffDenies pain.\r\n".encode()) == "Denies pain.\r\n"
     pytest.importorskip("pypdf")
     assert read_upload("Note.PDF", write_pdf("Denies pain.", "No fever.")) == "Denies pain.\n\nNo fever."
+
+
+def test_a_pdf_of_too_many_pages_is_an_error_and_not_cut(monkeypatch):
+    pytest.importorskip("pypdf")
+    monkeypatch.setattr(viewing, "MAX_PAGES", 1)
+    assert read_upload("a.pdf", write_pdf("Denies pain.")) == "Denies pain."
+    with pytest.raises(ValueError, match="has 2 pages, and 1 are read"):
+        read_upload("a.pdf", write_pdf("Denies pain.", "No fever."))
 
 
 @pytest.mark.parametrize(
