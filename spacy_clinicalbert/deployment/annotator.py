@@ -56,7 +56,7 @@ class Annotator:
         self.prepare = prepare
         self._found: Dict[int, Any] = {}
         self._reasons: Dict[int, str] = {}
-        nlp.set_error_handler(self._note_error)  # type: ignore[arg-type]
+        self._handle_errors()
 
     def __call__(self, notes: List[Note]) -> Tuple[List[Any], List[Failure]]:
         """Annotate a slice.
@@ -78,6 +78,17 @@ class Annotator:
             if note.position not in self._found
         ]
         return [self._found[note.position] for note in notes if note.position in self._found], failures
+
+    def _handle_errors(self) -> None:
+        """What `nlp.set_error_handler` does. That stops at spaCy's `ner` and `parser`, which have no place for a handler: what they raise ends
+        `nlp.pipe`, and `_pipe` catches it."""
+        self.nlp.default_error_handler = self._note_error  # type: ignore[assignment]
+        for _, pipe in self.nlp.pipeline:
+            if hasattr(pipe, "set_error_handler"):
+                try:
+                    pipe.set_error_handler(self._note_error)
+                except AttributeError:
+                    continue
 
     def _pipe(self, notes: List[Note]) -> None:
         forget_vectors(self.nlp)

@@ -1,5 +1,6 @@
 import pytest
 import spacy
+from spacy.training import Example
 
 import spacy_clinicalbert
 from spacy_clinicalbert.deployment.annotator import Annotator, describe, forget_vectors
@@ -45,6 +46,21 @@ def test_a_note_that_a_component_fails_on_and_hands_on_counts_as_failed():
     nlp.add_pipe("bulk_fails_on_bad", name="second")
     found, failures = Annotator(nlp, as_record)(make_notes([GOOD, "bad"]))
     assert len(found) == len(failures) == 1
+
+
+@pytest.mark.parametrize("component", ["ner", "parser"])
+def test_components_of_spacy_that_take_no_error_handler(component):
+    nlp = make_nlp()
+    pipe = nlp.add_pipe(component, first=True)
+    with pytest.raises(AttributeError):  # else the annotator need not go around it
+        nlp.set_error_handler(spacy.util.raise_error)
+    _, failures = Annotator(nlp, as_record)(make_notes([GOOD, GOOD]))  # it is not initialised
+    assert [failure.position for failure in failures] == [0, 1] and "Error in" in failures[0].reason
+    pipe.add_label("DRUG")
+    pipe.initialize(lambda: [Example.from_dict(nlp.make_doc(GOOD), {"heads": [0, 0, 1, 0], "deps": ["DRUG"] * 4})])
+    nlp.add_pipe("bulk_fails_on_bad")
+    found, failures = Annotator(nlp, as_record)(make_notes([GOOD, "a bad note", GOOD]))
+    assert [record["position"] for record in found] == [0, 2] and failures[0].reason.startswith("the component")
 
 
 @pytest.mark.parametrize(
