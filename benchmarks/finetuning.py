@@ -97,12 +97,13 @@ def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
     config["paths"].update(encoder=encoder, train=None, dev=str(CORPUS / task.corpora[0] / "dev.spacy"))
     config["system"]["seed"] = seed
     config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
+    config["corpora"]["dev"]["limit"] = 1  # spaCy's loop scores the first step in any case
     config["corpora"]["train"] = {"@readers": "benchmarks.finetuning.v1", "corpora": list(task.corpora)}
     examples = read_all(list(task.corpora))(blank_clinical())
     n_steps = task.epochs * sum(1 for _ in batch_by_wordpieces(encoder, size=task.batch)(examples))
     training = config["training"]
     training["batcher"]["size"] = task.batch
-    training.update(max_epochs=task.epochs, eval_frequency=max(n_steps // 2, 1))
+    training.update(max_epochs=task.epochs, eval_frequency=n_steps + 1)  # `one` scores it, behind the last step
     training["optimizer"]["learn_rate"].update(initial_rate=task.rate, total_steps=n_steps, warmup_steps=n_steps // 10)
     for dotted, value in changes.items():
         *sections, setting = dotted.split(".")
