@@ -221,6 +221,19 @@ def find_spans(probabilities: ndarray, thresholds: ndarray) -> Spans:
     return Spans(starts[order], ends[order], labels[order], numpy.minimum(each[order], 1))
 
 
+def trim(spans: Spans, is_space: ndarray) -> Spans:
+    """Take white space off both ends of spans, as spaCy's own entities never have it there. What is nothing else goes.
+
+    is_space (ndarray): bool, of the tokens of all documents, (n_tokens,).
+    """
+    words = numpy.flatnonzero(~is_space)
+    first = numpy.searchsorted(words, spans.starts)
+    behind = numpy.searchsorted(words, spans.ends)
+    kept = first < behind
+    starts, ends = words[first[kept]], 1 + words[behind[kept] - 1]
+    return Spans(starts, ends, spans.labels[kept], spans.probabilities[kept])
+
+
 def best_of_overlapping(spans: Spans) -> ndarray:
     """Of spans that overlap the most probable is taken, then of what does not overlap it the most probable, and so on.
 

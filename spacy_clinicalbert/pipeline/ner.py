@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 import numpy
 from numpy import ndarray
+from spacy.attrs import IS_SPACE
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
@@ -19,7 +20,7 @@ from thinc.types import Floats2d
 from ..corpora.docs import install_extensions
 from ..corpora.missing import known_labels
 from .calibration import Calibration
-from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping
+from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, trim
 from .gold import Targets, make_targets, read_gold
 from .head import Head
 from .modes import MODES, Mode
@@ -187,6 +188,8 @@ class ClinicalNer(Head):
         scores = scores / numpy.float32(self.cfg["temperature"])
         spans = self._mode.find(scores, n_words, numpy.array(thresholds, dtype="f"))
         spans = spans._replace(starts=words[spans.starts], ends=1 + words[spans.ends - 1])
+        spaces = [doc.to_array(IS_SPACE) for doc in docs]
+        spans = trim(spans, numpy.concatenate(spaces) > 0 if spaces else numpy.zeros(0, dtype=bool))
         in_ents = best_of_overlapping(spans)
         lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
         offsets = numpy.cumsum(lengths) - lengths
