@@ -68,10 +68,12 @@ TASKS = {
     "mtsamples": Task("textcat", ("mtsamples",), 3, 4000, 3e-4),
     "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
 }
-# Ways of fine-tuning → settings of the config, by their dotted names; "config" is another config of the workflow.
+# Ways of fine-tuning → settings of the config, by their dotted names, and of the task, by its fields: "config" is another config of the workflow.
 VARIANTS: Dict[str, Dict[str, Any]] = {
     "plain": {},
     "clinical_ner": {"config": "clinical_ner"},
+    "small_batches": {"config": "clinical_ner", "batch": 1000, "rate": 2e-4},
+    "more_epochs": {"config": "clinical_ner", "epochs": 10},
     "layer_decay": {"components.clinicalbert.model.layer_decay": 0.85},
     "fresh_layer": {"components.clinicalbert.model.n_fresh_layers": 1},
     "unfreeze": {"training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
@@ -92,8 +94,9 @@ def convert(corpora: Path) -> None:
 
 def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
     """The workflow's config with the task's settings and those of the variant."""
-    task, changes = TASKS[name], dict(VARIANTS[variant])
-    config = Config().from_disk(f"configs/{changes.pop('config', task.config)}.cfg", interpolate=False)
+    changes = dict(VARIANTS[variant])
+    task = TASKS[name]._replace(**{field: changes.pop(field) for field in Task._fields if field in changes})
+    config = Config().from_disk(f"configs/{task.config}.cfg", interpolate=False)
     config["paths"].update(encoder=encoder, train=None, dev=str(CORPUS / task.corpora[0] / "dev.spacy"))
     config["system"]["seed"] = seed
     config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
