@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any, Dict, List, Optional
 
+import numpy
 import spacy
 import typer
 from spacy.cli._util import parse_config_overrides
+from spacy.scorer import Scorer
+from spacy.training import Example
 from spacy.util import load_config, resolve_dot_names
 
 from spacy_clinicalbert.corpora.mixed import MixedCorpora
@@ -20,6 +24,7 @@ def main(
     model: Path = typer.Argument(..., exists=True, file_okay=False, help="The trained pipeline"),
     config: Path = typer.Argument(..., exists=True, dir_okay=False, help="The config that it was trained with"),
     output: Path = typer.Argument(..., help="JSON file for the scores"),
+    samples: int = typer.Option(0, min=0, help="Bootstrap samples, for intervals; 0 gives none"),
 ) -> None:
     """Evaluate MODEL on the corpora of CONFIG's dev_corpus. Settings can be overridden by their dotted names: --paths.dev test."""
     loaded = load_config(config, overrides=parse_config_overrides(ctx.args), interpolate=True)
@@ -30,15 +35,49 @@ def main(
         )
     nlp = spacy.load(model)
     weights = loaded["training"]["score_weights"]
-    scores = {}
+    scores: Dict[str, Dict[str, Any]] = {}
     for name, annotated in corpus.annotated.items():
-        found = nlp.evaluate(corpus.whole(nlp, [name]), per_component=True)
+        given = list(corpus.whole(nlp, [name]))
+        predicted = nlp.pipe([example.predicted for example in given])
+        examples = [Example(doc, example.reference) for doc, example in zip(predicted, given)]
+        found = Scorer(nlp).score(examples, per_component=True)
         scores[name] = {head: found[head] for head in annotated}
         for head, values in scores[name].items():
-            shown = [f"{key} {values[key]:.4f}" for key in weights if isinstance(values.get(key), (int, float))]
+            keys = [key for key in weights if isinstance(values.get(key), (int, float))]
+            places = {}
+            if samples:
+                places = values["intervals"] = intervals(nlp.get_pipe(head), examples, keys, samples)
+            shown = [f"{key} {values[key]:.4f}{show(places.get(key))}" for key in keys]
             print(f"{name}, {head}: {', '.join(shown)}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(scores, indent=1), encoding="utf8")
+    output.write_text(json.dumps(scores, indent=1, default=float), encoding="utf8")
+
+
+def intervals(pipe: Any, examples: List[Example], keys: List[str], n_samples: int) -> Dict[str, List[float]]:
+    """Percentile intervals, 95 %, by the bootstrap (Efron and Tibshirani 1993, chapter 13).
+
+    pipe (Any): The component, whose own scorer is called on each sample.
+    examples (List[Example]): Annotated. They are drawn with replacement, all of a note or article, which have one id, together.
+    keys (List[str]): The scores wanted.
+    RETURNS (Dict[str, List[float]]): Score → the lower and the upper end; nothing for one that the samples do not have.
+    """
+    by_note: Dict[Any, List[Example]] = {}
+    for number, example in enumerate(examples):
+        note_id = example.reference._.note_id
+        by_note.setdefault(number if note_id is None else str(note_id), []).append(example)
+    notes, rng = list(by_note.values()), numpy.random.default_rng(0)
+    rows: Dict[str, List[float]] = {key: [] for key in keys}
+    for _ in range(n_samples):
+        drawn = [example for i in rng.integers(len(notes), size=len(notes)) for example in notes[i]]
+        found = pipe.score(drawn)
+        for key in keys:
+            if found.get(key) is not None:
+                rows[key].append(found[key])
+    return {key: numpy.quantile(values, [0.025, 0.975]).tolist() for key, values in rows.items() if values}
+
+
+def show(place: Optional[List[float]]) -> str:
+    return f" ({place[0]:.4f} to {place[1]:.4f})" if place else ""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+import numpy
+import pytest
+import spacy
+from spacy.training import Example
+
+from scripts.evaluate import intervals
+from spacy_clinicalbert.corpora.docs import install_extensions
+
+
+class Counting:
+    """Scores the share of the notes whose first word is "a"."""
+
+    def __init__(self):
+        self.seen = []
+
+    def score(self, examples):
+        self.seen.append([example.reference._.note_id for example in examples])
+        return {"share": float(numpy.mean([example.text[0] == "a" for example in examples])), "none": None}
+
+
+def make_examples(texts, ids):
+    install_extensions()
+    nlp, examples = spacy.blank("en"), []
+    for text, note_id in zip(texts, ids):
+        reference = nlp.make_doc(text)
+        reference._.note_id = note_id
+        examples.append(Example(nlp.make_doc(text), reference))
+    return examples
+
+
+def test_intervals_are_those_of_a_share():
+    pipe = Counting()
+    found = intervals(pipe, make_examples(["a"] * 50 + ["b"] * 50, [None] * 100), ["share", "none"], 400)
+    assert list(found) == ["share"] and len(pipe.seen) == 400
+    # Of the binomial, 1.96 standard errors of 0.05.
+    assert found["share"] == pytest.approx([0.402, 0.598], abs=0.03)
+
+
+def test_what_is_of_one_article_is_drawn_together():
+    pipe = Counting()
+    intervals(pipe, make_examples(["a", "b", "c", "d"], ["x", "x", "y", "y"]), ["share"], 20)
+    for drawn in pipe.seen:
+        assert len(drawn) == 4 and drawn.count("x") in (0, 2, 4)
