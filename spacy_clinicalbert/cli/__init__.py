@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     import_head,
     init,
     labels,
+    plot,
     pretrain,
     quantize,
     render,

@@ -29,7 +29,7 @@ def calibrate(
     """
     from spacy.cli._util import parse_config_overrides
 
-    from ..evaluation.heat_map import SUFFIXES
+    from ..evaluation.plots import SUFFIXES
     from ..evaluation.reliability import calibrate_pipeline, calibration_tables, plot_reliability
 
     try:

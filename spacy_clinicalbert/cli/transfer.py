@@ -39,8 +39,9 @@ def transfer(
     A pipeline is scored on the labels that it shares with a corpus, with 95 % intervals from a bootstrap over notes. What a corpus does not
     annotate is no error there; what does not count is counted by itself. Prints Markdown tables.
     """
-    from ..evaluation.heat_map import SUFFIXES, plot_heat_map
+    from ..evaluation.heat_map import plot_heat_map
     from ..evaluation.labels import read_label_map
+    from ..evaluation.plots import SUFFIXES
     from ..evaluation.tables import transfer_tables
     from ..evaluation.transfer import check_installed
     from ..evaluation.transfer import transfer as score_all

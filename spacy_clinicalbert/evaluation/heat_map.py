@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Optional
 import numpy
 
 from .counts import SCORES
+from .plots import save
 from .tables import TITLES, show
 
-SUFFIXES = (".png", ".svg")
 # Even in lightness, and read alike by colour-blind eyes (Nuñez, Anderton and Renslow, PLOS ONE 2018).
 COLOURS = "cividis"
 
@@ -19,7 +19,6 @@ def plot_heat_map(result: Dict[str, Any], path: Path) -> None:
     result (Dict[str, Any]): As `transfer` gives it.
     path (Path): Ends in .png or .svg.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     pipelines, corpora = list(result["pipelines"]), list(result["corpora"])
@@ -47,10 +46,7 @@ def plot_heat_map(result: Dict[str, Any], path: Path) -> None:
         axis.set_title(TITLES[measure])
     for axis in (score_axis, *distance_axes):
         axis.set_xlabel("corpus")
-    figure.tight_layout()
-    # Text stays text, and the same result gives the same file.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "transfer"}):
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def _draw(

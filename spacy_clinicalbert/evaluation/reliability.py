@@ -10,6 +10,7 @@ from spacy.util import load_config, resolve_dot_names
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
 from ..pipeline.calibration import NEVER, Calibration
+from .plots import save
 
 Calibrations = Dict[Tuple[str, str], Calibration]  # component, and what it classifies
 
@@ -83,20 +84,22 @@ def calibration_tables(found: Calibrations) -> str:
     return "\n".join(lines)
 
 
-def plot_reliability(found: Calibrations, path: Path) -> None:
+def plot_reliability(found: Calibrations, path: Path, after: bool = True) -> None:
     """Draw reliability diagrams, of each classifier before and after (Guo et al. 2017, figure 1).
 
     found (Calibrations): As `calibrate_pipeline` gives it.
     path (Path): Ends in .png or .svg.
+    after (bool): Whether to draw the second, too.
     """
-    import matplotlib
     from matplotlib.figure import Figure
 
     # A figure without pyplot has no backend but the file's.
-    figure = Figure(figsize=(6.4, 3.2 * len(found)))
-    axes = figure.subplots(len(found), 2, squeeze=False)
+    n_columns = 2 if after else 1
+    figure = Figure(figsize=(3.2 * n_columns, 3.2 * len(found)))
+    axes = figure.subplots(len(found), n_columns, squeeze=False)
     for row, ((name, what), each) in zip(axes, found.items()):
-        tables = (("before", each.before, each.ece_before), ("after", each.after, each.ece_after))
+        first = "before" if after else "as it is"
+        tables = ((first, each.before, each.ece_before), ("after", each.after, each.ece_after))
         for axis, (title, table, error) in zip(row, tables):
             bins = [one for one in table if one.n]
             width = table[0].high - table[0].low
@@ -107,7 +110,4 @@ def plot_reliability(found: Calibrations, path: Path) -> None:
             axis.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
             axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
             axis.set_title(f"{name}, {what}\n{title}, ECE {error:.3f}, {each.n} answers", fontsize=9)
-    figure.tight_layout()
-    # Text stays text, and the same result gives the same file.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reliability"}):
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)

@@ -11,7 +11,7 @@ from spacy.language import Language
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
 from . import counts as why
-from .counts import N_COUNTS, SCORES, count_note
+from .counts import N_COUNTS, SCORES, count_note, micro_f1
 from .distance import content_words, corpus_distances
 from .gold import HEADS, Corpus, map_answers, read_gold, spread
 from .heads import ASSIGNS, Head, find_answers, find_heads
@@ -181,6 +181,13 @@ def _cell_scores(pipeline: str, corpus: str, cell: Cell, task: str) -> Dict[str,
         "gold": int(gold),
         "found": int(found),
         **{name: with_interval(score(cell.counts), score(cell.samples)) for name, score in SCORES[task].items()},
+        "by_label": {
+            label: {
+                "gold": int(cell.counts[[i], 2].sum()),
+                "f1": with_interval(micro_f1(cell.counts[[i]]), micro_f1(cell.samples[:, [i]])),
+            }
+            for i, label in enumerate(cell.labels)
+        },
         "left_out": {reason: dict(labels.most_common()) for reason, labels in cell.left_out.items() if labels},
     }
 
