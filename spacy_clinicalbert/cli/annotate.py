@@ -75,6 +75,7 @@ def annotate(
     from ..deployment.notes import Source, find_format, passed_over
     from ..deployment.run import annotate_notes, find_places
 
+    target = None
     try:
         target = find_target(output, to.value if to else None, table)
         form = from_.value if from_ else find_format(source)
@@ -92,7 +93,8 @@ def annotate(
             resume=resume,
         )
     except (ImportError, OSError, RuntimeError, ValueError) as error:
-        typer.echo(str(error), err=True)
+        is_kept = target is not None and isinstance(error, OSError) and find_places(target).folder.is_dir()
+        typer.echo(f"{error}{'. What is done is kept: --resume goes on.' if is_kept else ''}", err=True)
         raise typer.Exit(STOPPED) from None
     except KeyboardInterrupt:
         typer.echo("Stopped. --resume goes on.", err=True)

@@ -1,9 +1,10 @@
 """Vectors of windows that were encoded before."""
 
 import random
-from typing import Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 import torch
+from spacy.language import Language
 
 
 class WindowCache:
@@ -38,3 +39,23 @@ class WindowCache:
         self._keys.append(key)
         self._vectors[key] = vectors.clone()
         self.n_pieces += len(vectors)
+
+
+def keep_vectors(max_items: int, component: str = "clinicalbert") -> Callable[[Language], Language]:
+    """The registered callback `spacy-clinicalbert.keep_vectors.v1`, for `[initialize.after_init]`: while heads train on a frozen encoder, its vectors are made in the
+    first pass and kept for those that follow. The pipeline that is saved keeps its own `max_cache_items`.
+
+    max_items (int): The most wordpieces whose vectors are held, of 4 bytes × the encoder's width each. More than the corpus has is no use.
+    component (str): The encoder's name in the pipeline.
+    RETURNS (Callable[[Language], Language]): What spaCy calls when the pipeline is initialised.
+    """
+    if max_items < 0:
+        raise ValueError(f"max_items of keep_vectors.v1 is {max_items}; set it to 0 or more.")
+
+    def keep(nlp: Language) -> Language:
+        from .shim import shim_of
+
+        shim_of(nlp.get_pipe(component).model).cache = WindowCache(max_items)  # type: ignore[attr-defined]
+        return nlp
+
+    return keep
