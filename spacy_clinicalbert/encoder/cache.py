@@ -45,7 +45,7 @@ def keep_vectors(max_items: int, component: str = "clinicalbert") -> Callable[[L
     """The registered callback `spacy-clinicalbert.keep_vectors.v1`, for `[initialize.after_init]`: while heads train on a frozen encoder, its vectors are made in the
     first pass and kept for those that follow. The pipeline that is saved keeps its own `max_cache_items`.
 
-    max_items (int): The most wordpieces whose vectors are held, of 4 bytes × the encoder's width each. More than the corpus has is no use.
+    max_items (int): The most wordpieces whose vectors are held, each of 4 bytes times the encoder's width. More than the corpus has is no use.
     component (str): The encoder's name in the pipeline.
     RETURNS (Callable[[Language], Language]): What spaCy calls when the pipeline is initialised.
     """

@@ -8,6 +8,7 @@ from ..deployment.records import ENTITIES, SECTIONS, Record, SpanRecord, axis_la
 from ..pathology.component import find_pathology
 from ..pipeline.note_classifier import CATS
 from ..questions.answers import ANSWERS, QUESTIONS, find_answers
+from ..summary.case import UNASSERTED
 from ..summary.render import UNMARKED, to_dict
 from .characters import one_line
 from .renderer import Mark
@@ -192,7 +193,7 @@ def _case_part(part: Row, evidence: Evidence) -> Row:
         places = [place for each in (line, *line.get("details", [])) for place in each["evidence"]]
         links = [{"id": evidence.link(*place), "start": place[0]} for place in places]
         lines.append({"text": line["text"] + "".join(details), "said": said, "links": links})
-    return {**part, "lines": lines}
+    return {**part, "lines": lines, "hint": UNASSERTED if part.get("unasserted") else ""}
 
 
 def _pathology(doc: Doc, evidence: Evidence) -> List[Row]:

@@ -12,6 +12,10 @@ from ..pipeline.section_titles import Titles, load_table
 from .sentences import SECTIONS, find_sentences
 
 Line = Dict[str, Any]
+# For readers of a list of problems whose pipeline has no clinical_assertion.
+UNASSERTED = (
+    "Absent and doubtful ones, and those of the family, stand here too: nothing in the pipeline tells them apart."
+)
 MAX_LINES = 10
 
 
@@ -66,6 +70,7 @@ PARTS = (
     ),
     Part("plan", "Plan", (), (), ("plan", "assessment_and_plan", "recommendations", "disposition", "follow_up")),
 )
+_BULLET = re.compile(r"\s*[-–•*]\s+(?=\S)")
 _PATIENT = re.compile(
     r"\b\d{1,3}[ -]?(?:year|yr|month|week|day)s?[ -]old\b(?:[ ,-]+[\w-]+){0,3}?[ ,-]+"
     r"(?:male|female|man|woman|boy|girl|gentleman|lady|infant)\b",
@@ -80,7 +85,7 @@ def case_summary(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_L
     parts (Sequence[Part]): What it consists of.
     max_lines (int): Of each part, the first in the note's order.
     RETURNS (Dict[str, Any]): Part → {"title", "lines": [{"text", "evidence": [[start, end], ...], "label", "section", "assertion": {axis: label},
-        "details": [{"text", "label", "evidence"}]}], "more": lines beyond these}; a key that has nothing to say is not there. Offsets count
+        "details": [{"text", "label", "evidence"}]}], "more": lines beyond these, "unasserted": true where nobody has said which problems are absent}; a key that has nothing to say is not there. Offsets count
         characters, and a line's text is that of its first evidence, with white space as single spaces.
     """
     install_getter()
@@ -97,11 +102,17 @@ def case_summary(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_L
             found[part.name] = {"title": part.title, "lines": lines[:max_lines]}
             if len(lines) > max_lines:
                 found[part.name]["more"] = len(lines) - max_lines
+            is_of_entities = any("label" in line for line in lines)
+            if part.name == "problems" and is_of_entities and not any("assertion" in line for line in lines):
+                found[part.name]["unasserted"] = True
     return found
 
 
 def _line(span: Span, section: str = "", label: str = "") -> Line:
-    line: Line = {"text": " ".join(span.text.split()), "evidence": [[span.start_char, span.end_char]]}
+    text = span.text
+    bullet = _BULLET.match(text)
+    start = bullet.end() if bullet else 0
+    line: Line = {"text": " ".join(text[start:].split()), "evidence": [[span.start_char + start, span.end_char]]}
     if label:
         line["label"] = label
     if section:

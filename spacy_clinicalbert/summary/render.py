@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import srsly
 from spacy.tokens import Doc
 
-from .case import MAX_LINES, PARTS, Part, case_summary
+from .case import MAX_LINES, PARTS, UNASSERTED, Part, case_summary
 from .component import SALIENCE, SUMMARY
 
 # What an axis says of most spans is not worth a word.
@@ -63,6 +63,8 @@ def to_markdown(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_LI
         rows.append("")
     for part in found["case"].values():
         rows.append(f"## {part['title']}\n")
+        if part.get("unasserted"):
+            rows.append(f"{UNASSERTED}\n")
         for line in part["lines"]:
             details = "".join(f", {detail['text']}" for detail in line.get("details", []))
             said = [each for each in line.get("assertion", {}).values() if each not in UNMARKED]

@@ -3,7 +3,7 @@ import json
 import pytest
 from spacy.tokens import SpanGroup
 
-from spacy_clinicalbert.summary.case import case_summary
+from spacy_clinicalbert.summary.case import UNASSERTED, case_summary
 from spacy_clinicalbert.summary.component import install_getter
 from spacy_clinicalbert.summary.render import to_json, to_markdown
 from spacy_clinicalbert.tokenizer import blank_clinical
@@ -77,3 +77,19 @@ def test_empty_parts_are_left_out(text):
 def test_lines_beyond_the_most_are_counted():
     doc = make_doc("PLAN: " + " ".join(f"Step {word}." for word in "one two three four".split()), [])
     assert case_summary(doc, max_lines=3)["plan"]["more"] == 1 and "- … 1 more" in to_markdown(doc, max_lines=3)
+
+
+def test_a_list_of_problems_says_that_nobody_told_the_absent_ones_apart():
+    doc = make_doc()
+    assert "unasserted" not in case_summary(doc)["problems"] and UNASSERTED not in to_markdown(doc)
+    del doc.spans["assertions"]
+    assert case_summary(doc)["problems"]["unasserted"] is True and UNASSERTED in to_markdown(doc)
+
+
+def test_a_bullet_is_no_part_of_a_line():
+    text = "MEDICATIONS:\n- Metformin 500 mg twice a day\n* Lisinopril 10 mg daily\n"
+    lines = case_summary(make_doc(text, []))["medications"]["lines"]
+    assert [line["text"] for line in lines] == ["Metformin 500 mg twice a day", "Lisinopril 10 mg daily"]
+    for line in lines:
+        ((start, end),) = line["evidence"]
+        assert text[start:end] == line["text"]
