@@ -34,7 +34,7 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = chromium.new_page(viewport=SIZE)
+        page = chromium.new_page(viewport=SIZE)  # type: ignore[arg-type]
         html = Path(folder) / "page.html"
 
         def take(name: str, given: str, note_id: Optional[str], **settings: object) -> None:

@@ -181,4 +181,4 @@ def calibrations(pipeline: str, docs: List[Any]) -> Dict[Tuple[str, str], Any]:
     with nlp.select_pipes(disable=[name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "doc_cleaner"]):  # fmt: skip
         predicted = list(nlp.pipe([nlp.make_doc(doc.text) for doc in docs]))
     examples = [Example(doc, reference) for doc, reference in zip(predicted, docs)]
-    return {(name, what): each for name in names for what, each in nlp.get_pipe(name).calibrate(examples, None).items()}
+    return {(name, what): each for name in names for what, each in nlp.get_pipe(name).calibrate(examples, None).items()}  # type: ignore[attr-defined]
