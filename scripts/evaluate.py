@@ -59,6 +59,7 @@ def intervals(pipe: Any, examples: List[Example], keys: List[str], n_samples: in
     pipe (Any): The component, whose own scorer is called on each sample.
     examples (List[Example]): Annotated. They are drawn with replacement, all of a note or article, which have one id, together.
     keys (List[str]): The scores wanted.
+    n_samples (int): How often they are drawn.
     RETURNS (Dict[str, List[float]]): Score → the lower and the upper end; nothing for one that the samples do not have.
     """
     by_note: Dict[Any, List[Example]] = {}
