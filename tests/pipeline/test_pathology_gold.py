@@ -15,7 +15,7 @@ VALUES = {
     "procedure": WORDS,
     "laterality": "left|right|bilateral|midline",
     "histologic_type": WORDS,
-    "grade": r"G[1-4](-G[1-4])?|(Fuhrman|nuclear) [1-4]|Nottingham [3-9]|Gleason [1-5]\+[1-5]=([2-9]|10)|low|intermediate|high",
+    "grade": r"G[1-4](-G[1-4])?|(Fuhrman|nuclear) [1-4](-[1-4])?|Nottingham [3-9]|Gleason [1-5]\+[1-5]=([2-9]|10)|low|intermediate|high",
     "tumour_size": r"\[\d+(\.\d+)?(, \d+(\.\d+)?){0,2}\]",
     "margins": "involved|uninvolved|close|not assessable",
     "lymphovascular_invasion": "present|absent|indeterminate",
@@ -27,8 +27,9 @@ VALUES = {
     "pM": "M[01X][a-c]?",
     "edition": "[1-9]",
     "stage_group": r"(0|I{1,3}|IV)[A-C]?\d?",
-    "marker": r"positive|negative|equivocal|indeterminate|<?\d{1,3}%|[0-3]\+|score \d",
+    "marker": r"positive|negative|equivocal|indeterminate|<?(\d{1,3}-)?\d{1,3}%|[0-3]\+|score \d",
 }
+FRESH = {"fresh": 12, "fresh-2": 16}  # parts of the training split, and how many reports they have
 MORE = {
     "prefix": ("pT", "pN", "pM"),
     "suffix": ("pT", "pN"),
@@ -47,12 +48,13 @@ def records():
     return [json.loads(line) for line in lines]
 
 
-def test_pathology_gold_has_thirty_reports_of_each_held_out_split_and_twelve_of_training(records):
-    assert len({record["id"] for record in records}) == 72
+def test_pathology_gold_has_thirty_reports_of_each_held_out_split_and_the_others_are_of_training(records):
+    assert len({record["id"] for record in records}) == len(records) == 60 + sum(FRESH.values())
     held_out = frozenset().union(*load_splits()["tcga_tnm"].values())
-    fresh = [record["id"].split(".")[0] for record in records if record["part"] == "fresh"]
-    assert len(fresh) == 12 and not set(fresh) & held_out
-    assert {split_of(case) for case in fresh} == {"train"}
+    for part, count in FRESH.items():
+        fresh = [record["id"].split(".")[0] for record in records if record["part"] == part]
+        assert len(fresh) == count and not set(fresh) & held_out
+        assert {split_of(case) for case in fresh} == {"train"}
     for part in ("dev", "test"):
         cases = [record["id"].split(".")[0] for record in records if record["part"] == part]
         assert len(cases) == 30 and set(cases) <= load_splits()["tcga_tnm"][part]
