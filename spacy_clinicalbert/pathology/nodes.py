@@ -23,10 +23,12 @@ _TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|n
 _NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence[\s.]{{1,2}}of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
 _VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
 _FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
-_HOW_MANY = rf"(?:{NUMBER}|\(\d{{1,2}}\))"
+_HOW_MANY = rf"(?:{NUMBER}|single|\(\d{{1,2}}\))"
 _POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
 _KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
 _ALSO = rf"(?:\sand\s(?:(?![\d,]){INSIDE}){{1,45}}?,?)?"  # "and the associated fat,"
+_FOUND = r"(?:(?:were\s|are\s|is\s)?(?:examined|identified|found|retrieved|recovered|prepared|dissected|isolated))?"
+_SHOWS = rf"(?:with|contain|show|prove|are|is|was|were|has|have)\w{{0,3}}\s(?!no\b|free|negative){INSIDE}{{0,25}}?(?:metasta|positive|involve|{_TUMOUR})"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
 _RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 # Each pattern has `positive`, `examined` or both; `none` marks the free ones.
@@ -43,18 +45,23 @@ _PATTERNS: List["re.Pattern[str]"] = [
         rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
-        rf"\b(?P<examined>{NUMBER}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
+        rf"\b(?P<none>{_NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
+        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
+        rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{_NODES}\s)?{_SHOWS}",
+        rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving|to)\s(?P<positive>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}",
+        rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
         _FRACTION,
         _RATIO,
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
         rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
+        rf"\b{_NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{_TUMOUR}",
         rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
         rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
     )
 ]
 # Those that begin with a number are tried where one stands.
 _BY_NUMBER = [bool(re.match(r"\\b\(\?P<|\(\?<!\[\\[wd]/\.?\]\)\(\?P<", pattern.pattern)) for pattern in _PATTERNS]
-_STARTS = frozenset([*WORDS, *TENS, "none", "no"])
+_STARTS = frozenset([*WORDS, *TENS, "single", "none", "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
 _LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
@@ -71,6 +78,20 @@ _AGAIN = re.compile(
 _ITEM = re.compile(rf"(?:[:.;]|\b(?:is|was))\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
 _STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
+
+
+# What a list of counts calls each: "right paracardic: 0/2. left paracardic: 0/2"
+_LISTED = re.compile(r"(?:^|[.;,]\s)(?P<name>[A-Za-z][\w\s/-]{2,40})\s?:\s?\(?$")
+_SECTION = re.compile(r"\b(?:gross|macroscop\w{1,6})\s?(?:description|examination|diagnosis)?\s?[:.]|\b(?:diagnos[ie]s|micro\w{0,12}|synop\w{2,4}|conclusion|comment|summary|pathologic\s\w{4,8})\s?[:.]", re.IGNORECASE)
+
+
+class _Container(NamedTuple):
+    field: str
+    figures: Any
+    item: str
+    stations: FrozenSet[str]
+    label: str
+    start: int
 
 
 class _Count(NamedTuple):
@@ -99,23 +120,55 @@ def find_nodes(text: str) -> Iterator[Found]:
         if (count.item and max(map(len, items)) == 1) or _TOTAL.search(text, max(0, count.start - 60), count.end)
     }
     whole = {(count.field, count.value) for count in totals}
+    seen: List[_Container] = []
     for count in counts:
         part = several and count not in totals and not (count.value and (count.field, count.value) in whole)
-        apart = _container(text, count) if part and count.pair else None
+        apart = _container(text, count, seen) if part and count.pair else None
         yield Found(count.field, count.value, count.start, count.end, (("part", True),) if part else (), apart)
 
 
-def _container(text: str, count: _Count) -> Any:
-    """What tells two counts of equal value apart: the station that they name, the label of their specimen, else their place."""
-    labels = _LABEL.findall(text, max(0, count.start - 400), count.start)
-    container = _stations(text, count) or (labels[-1] if labels else count.start)
-    return container if count.field == "nodes_examined" else (container, count.pair)
+def _container(text: str, count: _Count, seen: List["_Container"]) -> int:
+    """What tells two counts of equal value apart: what stands before their figures in a list, the station that they name, else the label of their specimen, else their place.
+
+    seen (List[_Container]): Those that were met, to which this one is added if it is new.
+    RETURNS (int): Its number.
+    """
+    before = text[max(0, count.start - 400) : count.start]
+    item = _LISTED.search(before[-60:]) if text[count.start : count.end].count("/") else None
+    labels = _LABEL.findall(before)
+    new = _Container(
+        count.field,
+        count.value if count.field == "nodes_examined" else count.pair,
+        item["name"].lower() if item else "",
+        _stations(text, count),
+        labels[-1] if labels else "",
+        count.start,
+    )
+    for i, old in enumerate(seen):
+        if old[:2] == new[:2] and _is_same(old, new):
+            return i
+    seen.append(new)
+    return len(seen) - 1
+
+
+def _is_same(old: "_Container", new: "_Container") -> bool:
+    if old.item and new.item:
+        return old.item == new.item
+    if old.stations and new.stations:
+        return old.stations == new.stations
+    return old.start == new.start or (old.label == new.label != "" and not (old.item or new.item))
 
 
 def _stations(text: str, count: _Count) -> FrozenSet[str]:
     """The station that a count names, as the words for it."""
     stations = list(_STATION.finditer(text, max(0, count.start - 60), count.end))
     return frozenset(each.group().lower() for each in stations if each.start() > stations[-1].start() - 22)
+
+
+def _is_gross(text: str, start: int) -> bool:
+    """Whether the gross description has the place, whose counts are of what was seen by eye."""
+    heads = [each.group().lower() for each in _SECTION.finditer(text, max(0, start - 3000), start)]
+    return bool(heads) and heads[-1].startswith(("gross", "macro"))
 
 
 def _counts(text: str) -> Iterator[_Count]:
@@ -142,7 +195,7 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                 continue
             groups = match.groupdict()
             if "absent" in groups:
-                if re.search("gross", text[end : end + 20], re.IGNORECASE):
+                if re.search("gross", text[end : end + 20], re.IGNORECASE) or _is_gross(text, start):
                     continue
                 groups = {"examined": "none"}
             positive, examined = _number(groups, "positive"), _number(groups, "examined")
@@ -153,7 +206,12 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
             last = end if fraction else last
             if again := _AGAIN.match(text, end):
                 figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
-                if figures == (positive, examined) or (figures[0] is None and figures[1] == examined):
+                if any(taken[again.start("examined") : again.end()]):
+                    if figures[0] == positive and examined is None:
+                        continue  # the figures stand for both
+                elif examined in (None, figures[1]) and figures[0] in (None, positive, 0):
+                    # "five of five nodes, no tumor (0/5)": the figures say how many of them have it
+                    positive, examined = positive if figures[0] is None else figures[0], figures[1]
                     end = again.end()
             taken[start:end] = b"\1" * (end - start)
             item = bool((_WHOLE.search(text[max(0, start - 60) : start])) if fraction else _ITEM.search(match.group()))
@@ -175,7 +233,7 @@ def _numbers(text: str, low: int, high: int) -> Iterator[int]:
 
 def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
     word = (groups.get(name) or "").strip("()").lower()
-    return (0 if word == "none" else number(word)) if word else None
+    return {"none": 0, "single": 1}.get(word) if word in ("none", "single") else number(word) if word else None
 
 
 def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:

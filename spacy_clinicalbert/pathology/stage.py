@@ -6,7 +6,7 @@ from typing import Iterator, Match, Optional, Tuple
 from .found import Found, clinical_parts, stretches
 
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
-_PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2})\s?$")
+_PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2}|P)\s?$")
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
 _T = re.compile(r"T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])")
 _N = re.compile(
@@ -18,7 +18,7 @@ _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
 )
 # "Primary tumor (pT): 2a", with the value alone behind the item's name.
-_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b)")
+_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b|\s[a-z]|/)")
 # Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
@@ -56,7 +56,7 @@ def find_stage(text: str) -> Iterator[Found]:
         if _CLASSES.match(text, match.end()) or _CLASSES_BEFORE.search(before):
             continue
         prefix = (
-            prefixed.group().strip() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+            prefixed.group().strip().lower() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
         )
         yield _found("pT", match, prefix, match.start() - (len(prefixed.group()) if prefixed else 0))
         metastasis = _M.match(text, after.end() if after else match.end())
