@@ -13,11 +13,11 @@ _NERVES = r"(?:peri\W?neural|neural|nerve)"
 _ASIDE = r"(?:\s?[(/\[][^)\]]{0,40}[)\]])?"
 _INVASION = rf"{_ASIDE}[\s.]{{0,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
 _STATUS = (
-    r"[\s:.,\-]{1,8}(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definitely\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!t|\.?\s(?:signs|evidence|lymph|peri|vasc|nerve|tumou?r))|nil\b|uninvolved)"
+    r"[\s:.,\-]{1,8}(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!t|\.?\s(?:signs|evidence|lymph|peri|vasc|nerve|tumou?r))|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
 _NO = r"\b(?:no\.?|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){0,3}"
-_WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
+_WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades|positive\sfor|there\sis|massive|prominent|widespread|extensive)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
 

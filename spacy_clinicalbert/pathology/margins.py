@@ -15,7 +15,7 @@ _STATUSES = (
         rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}",
     ),
     ("close", r"close\b|near\b|abut\w{0,4}"),
-    ("involved", r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement"),
+    ("involved", r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement|(?:shows?|contains?|with)\s(?!no\b|negative)(?:[a-z-]{2,12}\s){0,3}?(?:carcinoma|tumou?r|adenocarcinoma|neoplasm|malignan)"),
 )
 _FORWARD = [
     (
@@ -31,7 +31,7 @@ _BACKWARD = (
     (
         "uninvolved",
         re.compile(
-            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade){INSIDE}{{0,30}}?{_MARGIN}",
+            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:is|are)\snot\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -45,14 +45,14 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?<!no )(?:involvement\sof|involves|extends\s(?:focally\s)?to(?![\s.]{{1,2}}within)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?<!no )(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}within|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
 )
 # What is said of the margin is a distance alone: "Margins: tumor is 2 mm from the parenchymal margin".
 _DISTANCE = re.compile(
-    rf"{_MARGIN}(?:\sstatus)?\s?(?::\s?(?:tumou?r\s)?(?:distance|located|is\s|(?=\d))(?:[^.;\d]|\.(?=\s[a-z])){{0,60}}|\sis\s(?:less\sthan\s|<\s?)|{INSIDE}{{0,30}}(?:by|is|of)\s(?:less\sthan|<)\s?)(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\b",
+    rf"{_MARGIN}\s\((?P<bracket>[cm]m)\)\s?[:.]\s?(?P<m>\d{{1,3}}(?:\.\d{{1,2}})?)(?!\w)|{_MARGIN}(?:\sstatus)?\s?(?::\s?(?:tumou?r\s)?(?:distance|located|is\s|(?=\d))(?:[^.;\d]|\.(?=\s[a-z])){{0,60}}|\sis\s(?:less\sthan\s|<\s?)|{INSIDE}{{0,30}}(?:by|is|of)\s(?:less\sthan|<)\s?)(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\b",
     re.IGNORECASE,
 )
 # "carcinoma is present less than 1 mm from the inked margin": the unit stands in few places, and what stands around it is looked at there.
@@ -65,7 +65,7 @@ _TO_MARGIN = re.compile(
     rf"(?:from|of|to)\s(?:the|a)?(?:(?!capsul|surface|pleura|serosa){INSIDE}){{0,45}}?{_MARGIN}", re.IGNORECASE
 )
 _AT = re.compile(_MARGIN, re.IGNORECASE)
-_R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)])(?!\s?\d)")
+_R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)]|$)(?!\s?\d)")
 _UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 # An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
@@ -78,7 +78,7 @@ def find_margins(text: str) -> Iterator[Found]:
     for low, high in stretches(text, _WORDS, 170, 170):
         yield from (found for found in _find(text, low, high) if not clinical[found.start])
     for match in _R0.finditer(text):
-        if re.search(r"resection|margin|stag|pT|pN|pM|L\d|V\d", text[max(0, match.start() - 40) : match.start()]):
+        if re.search(r"[Rr]esection|RESECTION|[Mm]argin|MARGIN|stag|pT|pN|pM|L\d|V\d", text[max(0, match.start() - 40) : match.start()]):
             yield Found("margins", "uninvolved" if match["n"] in "0O" else "involved", *match.span())
 
 
@@ -120,7 +120,9 @@ def _near(text: str, low: int, high: int) -> Iterator[Tuple[int, int]]:
 
 
 def _millimetres(match: Match[str]) -> float:
-    return float(match["n"].replace(" ", "")) * (10 if match["unit"].lower() == "cm" else 1)
+    groups = match.groupdict()
+    number, unit = groups["n"] or groups["m"] or "", groups["unit"] or groups["bracket"] or ""
+    return float(number.replace(" ", "")) * (10 if unit.lower() == "cm" else 1)
 
 
 def _negated(text: str, start: int, value: str) -> bool:

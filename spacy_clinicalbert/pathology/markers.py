@@ -23,20 +23,21 @@ NAMES: Dict[str, str] = {
     "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
     "CAM 5.2": r"CAM\W?5\W?2", "EBV": r"EBV|EBER|epstein\W?barr virus", "napsin A": r"napsin(?:\WA)?(?![a-z])", "CA9": r"CA\W?(?:IX|9)(?![\d-])|carbonic\sanhydrase\s(?:IX|9)", "mesothelin": r"mesothelin", "B72.3": r"B72\.3", "Ber-EP4": r"Ber\W?EP\W?4", "MOC-31": r"MOC\W?31",
     "CD3": r"CD\W?3(?!\d)", "CD5": r"CD\W?5(?!\d)", "CD15": r"CD\W?15", "CD20": r"CD\W?20", "CD31": r"CD\W?31", "CD44": r"CD\W?44", "CD45": r"CD\W?45|LCA(?![a-z])|leu[ck]ocyte common antigen", "CD68": r"CD\W?68", "CD138": r"CD\W?138", "HepPar-1": r"hep\W?par\W?1?|hepatocyte(?=\s?[(:])|hepatocyte(?:\sspecific)?\santigen", "glypican-3": r"glypican\W?3", "arginase-1": r"arginase(?:\W?1)?", "villin": r"villin",
-    "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"cytokeratin(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
+    "HSP27": r"HSP\W?27", "CK14": r"CK\W?14", "CK17": r"CK\W?17", "MUC6": r"MUC\W?6", "SMAD4": r"SMAD\W?4|DPC\W?4", "INI1": r"INI\W?1", "MDM2": r"MDM2", "CDK4": r"CDK4", "thrombomodulin": r"thrombomodulin", "glucagon": r"glucagon", "insulin": r"insulin(?![a-z-])", "gastrin": r"gastrin(?![a-z])", "somatostatin": r"somatostatin", "CD43": r"CD\W?43", "CD4": r"CD\W?4(?!\d)", "CD8": r"CD\W?8(?!\d)", "CD21": r"CD\W?21(?!\d)", "CD23": r"CD\W?23(?!\d)", "CD57": r"CD\W?57", "CD79a": r"CD\W?79a?", "SF-1": r"SF\W1(?!\d)", "LIN28": r"LIN\W?28", "annexin A10": r"annexin\sA10",
+    "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"(?:cyto)?keratins?(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
 }  # fmt: skip
 _VOCABULARY = Vocabulary(NAMES, behind="")
 _RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
-_HOW = r"(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
+_HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
 # Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
     rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
-    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,\-]{{0,4}}{_HOW}{_RESULT})",
+    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,)\-]{{0,4}}{_HOW}{_RESULT})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?:\s(?:shows|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
+    r"(?:\s(?:shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
 _SCORE = re.compile(
@@ -51,7 +52,7 @@ _MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|
 _WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
 # Between two names of a list.
 _NEXT = re.compile(
-    rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly)\s)?(?:for\s)?$"
+    rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly|nuclear|cytoplasmic)\s)?(?:for\s)?$"
 )
 # In front of a list.
 _FOR = re.compile(

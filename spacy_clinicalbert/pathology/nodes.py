@@ -81,7 +81,8 @@ _STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\
 
 
 # What a list of counts calls each: "right paracardic: 0/2. left paracardic: 0/2"
-_LISTED = re.compile(r"(?:^|[.;,]\s)(?P<name>[A-Za-z][\w\s/-]{2,40})\s?:\s?\(?$")
+_LISTED = re.compile(r"(?:^|[.:;,]\s)(?P<name>[A-Za-z][\w\s/-]{2,40})\s?:\s?\(?$")
+_BARE = re.compile(r"\(?\d{1,2}\s?/")
 _SECTION = re.compile(r"\b(?:gross|macroscop\w{1,6})\s?(?:description|examination|diagnosis)?\s?[:.]|\b(?:diagnos[ie]s|micro\w{0,12}|synop\w{2,4}|conclusion|comment|summary|pathologic\s\w{4,8})\s?[:.]", re.IGNORECASE)
 
 
@@ -134,7 +135,7 @@ def _container(text: str, count: _Count, seen: List["_Container"]) -> int:
     RETURNS (int): Its number.
     """
     before = text[max(0, count.start - 400) : count.start]
-    item = _LISTED.search(before[-60:]) if text[count.start : count.end].count("/") else None
+    item = _LISTED.search(before[-60:]) if _BARE.match(text, count.start) else None
     labels = _LABEL.findall(before)
     new = _Container(
         count.field,
@@ -175,7 +176,7 @@ def _counts(text: str) -> Iterator[_Count]:
     taken = block_keys(text)  # 1 where a count stands already, or where none counts
     for start, in_clinical in enumerate(clinical_parts(text)):
         taken[start] |= in_clinical
-    for low, high in stretches(text, _WORDS, 140, 200):
+    for low, high in stretches(text, _WORDS, 140, 240):
         yield from _counts_of(text, low, high, taken)
 
 
@@ -207,7 +208,7 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
             if again := _AGAIN.match(text, end):
                 figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
                 if any(taken[again.start("examined") : again.end()]):
-                    if figures[0] == positive and examined is None:
+                    if positive in (None, figures[0]) and examined in (None, figures[1]):
                         continue  # the figures stand for both
                 elif examined in (None, figures[1]) and figures[0] in (None, positive, 0):
                     # "five of five nodes, no tumor (0/5)": the figures say how many of them have it

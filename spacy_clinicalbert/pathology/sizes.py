@@ -9,12 +9,12 @@ _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
 _AXIS = (
-    r"(?:\s?(?:SI|ML|AP)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
+    r"(?:\.?\s?(?:SI|ML|AP|transverse)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
 )
 _MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
 _SIZE = re.compile(rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
 _ADDITIONAL = re.compile(
-    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s(]{{1,3}}Additional dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
+    rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s(]{{1,3}}(?:Additional|Other|Minor) dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
     re.IGNORECASE,
 )
 _TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|\w{0,12}carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
@@ -25,7 +25,7 @@ _LABEL = re.compile(
 )
 _CHARACTER = rf"(?:[^.;\d\x22]|{STOP})"
 _MEASURING = re.compile(
-    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|(?:[^.;:\d\x22]|{STOP}){{0,30}}[,(]?\s?\(?(?:(?:max|approx|ca)\.\s)?|\s?:\s?)$",
+    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|\.?\ssized|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|(?:[^.;:\d\x22]|{STOP}){{0,60}}[,(]?\s?\(?(?:(?:max|approx|ca)\.\s)?|\s?:\s?)$",
     re.IGNORECASE,
 )
 # "a carcinoma, extending 4 cm to the margin and measuring 3 cm", "a tumour is found. It measures 3 cm": the subject stands before.
@@ -34,11 +34,11 @@ _SAME_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _THING = re.compile(
-    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and\s|area|with |by |contain|reveal|show|present|which|has |have |had |is |are )(?:[^.;:\d\x22]|{STOP})){{0,80}}\b{_TUMOUR}\b",
+    rf"(?:(?!\bspecimen|fragment|portion|piece|tissue|node|polyp|cyst\b|margin|from |and\s(?:an?|the|one|two|it)\s|area|with |by |contain|reveal|show|present|which|has |have |had |is |are )(?:[^.;:\d\x22]|{STOP})){{0,80}}\b{_TUMOUR}\b",
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci",
+    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci",
     re.IGNORECASE,
 )
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
@@ -56,7 +56,7 @@ _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equa
 _GLUED = re.compile(r"[\w.,/-]$|\d:$")  # no number begins here
 # What an item about size is of, where it is not the invasive tumour.
 _NOT_TUMOUR = re.compile(
-    r"(?:in situ|intraductal|DCIS)\b[^:]{0,45}(?:gross|microscopic)\b[^:]{0,25}measurement\W{0,3}$|(?:weight\s?:[^:]{0,20}|(?:specimen|prostate|gland|biopsy|metasta\w{1,3}|deposit)\W{1,3})size\W{0,3}$",
+    r"(?:in situ|intraductal|DCIS)\b[^:]{0,45}(?:gross|microscopic)\b[^:]{0,25}measurement\W{0,3}$|(?:length|nerve|cornea|ureter|vein|artery|pupil)[^:;]{0,30}diameter\W{0,3}$|(?:weight\s?:[^:]{0,20}|(?:specimen|prostate|gland|biopsy|metasta\w{1,3}|deposit)\W{1,3})size\W{0,3}$",
     re.IGNORECASE,
 )
 

@@ -8,7 +8,7 @@ from .found import JOIN, Found, clinical_parts, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|mimic\w{0,5}|similar to|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|mimic\w{0,5}|similar to|\bpan|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
     r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$",
     re.IGNORECASE,
 )
@@ -18,7 +18,7 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
-    r"-[A-Z0-9]\b|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|synoptic|template|cases)\b"
+    r"-[A-Z0-9]\b|\s(?:and|or)\s(?:[a-z]+\s){1,3}:\s?not\sapplicable|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|pathologic parameters|synoptic|template|cases)\b"
     r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
     re.IGNORECASE,
 )
@@ -47,7 +47,7 @@ _BARE = frozenset(
     )
 )
 _ROMAN = {"i": "1", "ii": "2"}
-_RENAL = re.compile(r"^(renal cell carcinoma), (papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$")
+_RENAL = re.compile(r"^(renal cell carcinoma),? (?:conventional )?(papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$")
 _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
@@ -65,19 +65,20 @@ def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
 
     qualifiers = "|".join(sorted(parts["qualifiers"].split("|"), key=len, reverse=True))
     words = joined(f"{qualifiers}|{parts['organs']}|{parts['dropped']}|and")
-    number = f"(?:{gap}(?:II|I|[12])\\b)"
+    number = r"(?:\s(?:II|I|[12])\b)"  # no gap: a full stop before it ends an item, and the number is the next one's
     tail = (
         f"{gap}(?:(?:exhibiting|showing){gap})?(?:predominantly{gap}(?:(?:of|an?|the){gap}){{0,2}})?(?:{joined(parts['kinds'])})"
         f"(?:{gap}(?:types?|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
-        f"|{gap}type{number}"
+        f"|{gap}type{number}|\\s\\(type\\s(?:II|I|[12])\\)"
+        f"|{gap}of{gap}(?:the{gap})?(?:mixed|spindled?|epithelioid){gap}cell{gap}types?"
         f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
     return (
         re.compile(
-            rf"\b(?P<type>(?:(?:{words}){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
+            rf"\b(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
             re.IGNORECASE,
         ),
-        re.compile(rf"\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE),
+        re.compile(rf"\bgrade\s(?:\d|i{{1,3}}v?)(?:\s?\(?(?:of|/)\s?\d\)?)?\s|\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE),
         re.compile(rf"\b({joined(parts['kinds'])}){gap}(variant|type){gap}of{gap}$", re.IGNORECASE),
     )
 
@@ -107,16 +108,19 @@ def find_types(text: str) -> Iterator[Found]:
             value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
         if has(before[-14:], ("variant of", "type of")) and (kind := of_kind.search(before)):
             value, start = f"{kind[1].lower()} {kind[2].lower()} of {value}", start - len(kind.group())
+            if _NOT_BEFORE.search(before[: -len(kind.group())]):
+                continue
         if value and value not in _BARE and not value.startswith("metastatic"):
             attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
             yield Found("histologic_type", value, start, match.end(), attributes)
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
+    name = re.sub(r"\s\((type (?:ii|i|[12]))\)", r", \1", name.lower().replace("conventional (clear cell)", "clear cell"))
     value = re.sub(
         r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)",
         "",
-        re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name.lower()),
+        re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name),
     )
     value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
     for written, usual in _FORMS:
