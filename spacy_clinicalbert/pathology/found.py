@@ -5,6 +5,7 @@ which is why a gap between the words of one phrase may hold a full stop.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Dict, Iterator, Match, NamedTuple, Pattern, Sequence, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
@@ -99,21 +100,24 @@ def number(text: str) -> int:
     return sum(TENS[word] if word in TENS else WORDS.index(word) for word in words)
 
 
-def block_keys(text: str) -> bytearray:
-    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to a list of blocks, and one 0 more."""
+# The rules of several fields ask for these of the same report, one after the other.
+@lru_cache(maxsize=1)
+def block_keys(text: str) -> bytes:
+    """text (str): A report. RETURNS (bytes): For each character 1 where it belongs to a list of blocks, and one 0 more."""
     inside = bytearray(len(text) + 1)
     for low, high in stretches(text, _BLOCKS_WORDS, 30, 40):
         _mark(inside, text, _BLOCKS.finditer(text, low, high), _BLOCKS_END, _BLOCKS_LENGTH)
-    return inside
+    return bytes(inside)
 
 
-def clinical_parts(text: str) -> bytearray:
-    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to the clinical history or a surgeon's diagnosis, which is
+@lru_cache(maxsize=1)
+def clinical_parts(text: str) -> bytes:
+    """text (str): A report. RETURNS (bytes): For each character 1 where it belongs to the clinical history or a surgeon's diagnosis, which is
     not what the pathologist found, and one 0 more."""
     inside = bytearray(len(text) + 1)
     for low, high in stretches(text, _CLINICAL_WORDS, 0, 60):
         _mark(inside, text, _CLINICAL.finditer(text, low, high), _CLINICAL_END, _CLINICAL_LENGTH)
-    return inside
+    return bytes(inside)
 
 
 def _mark(inside: bytearray, text: str, heads: Iterator[Match[str]], last: Pattern[str], length: int) -> None:

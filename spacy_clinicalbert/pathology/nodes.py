@@ -46,9 +46,9 @@ _PATTERNS: List["re.Pattern[str]"] = [
         rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
         rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
         rf"\b(?P<none>{_NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
-        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
+        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}(?!\s[cm]m\b)\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
         rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{_NODES}\s)?{_SHOWS}",
-        rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving|to)\s(?P<positive>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}",
+        rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving)\s(?P<positive>{_HOW_MANY}){_FIGURE}(?!\s(?:of|out|to)\b)\s{_KIND}{_NODES}",
         rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
         _FRACTION,
         _RATIO,
@@ -61,6 +61,16 @@ _PATTERNS: List["re.Pattern[str]"] = [
 ]
 # Those that begin with a number are tried where one stands.
 _BY_NUMBER = [bool(re.match(r"\\b\(\?P<|\(\?<!\[\\[wd]/\.?\]\)\(\?P<", pattern.pattern)) for pattern in _PATTERNS]
+# What stands in all that a pattern matches, by a mark of the pattern; looking for it first is cheap.
+_NEEDS = (
+    (r"(?<!evidence )\bmetasta", "metasta"),
+    ("(?P<none>not)", "not "),
+    (r"\s?/\s?(?P<examined>", "/"),
+    (r"\s?:\s?(?P<examined>", ":"),
+    (r"\bof\s(?:which|these)", "of "),
+    (r"\bnumber\sof\s", "number of"),
+)
+_NEEDED = [next((word for mark, word in _NEEDS if mark in pattern.pattern[:100]), "") for pattern in _PATTERNS]
 _STARTS = frozenset([*WORDS, *TENS, "single", "none", "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
@@ -173,17 +183,20 @@ def _is_gross(text: str, start: int) -> bool:
 
 
 def _counts(text: str) -> Iterator[_Count]:
-    taken = block_keys(text)  # 1 where a count stands already, or where none counts
+    taken = bytearray(block_keys(text))  # 1 where a count stands already, or where none counts
     for start, in_clinical in enumerate(clinical_parts(text)):
         taken[start] |= in_clinical
-    for low, high in stretches(text, _WORDS, 140, 240):
+    for low, high in stretches(text, _WORDS, 140, 200):
         yield from _counts_of(text, low, high, taken)
 
 
 def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
     last = low - _CHAIN  # the end of the last fraction
     starts = list(_numbers(text, low, high))
-    for pattern, by_number in zip(_PATTERNS, _BY_NUMBER):
+    words = text[low:high].lower()
+    for pattern, by_number, needed in zip(_PATTERNS, _BY_NUMBER, _NEEDED):
+        if needed not in words:
+            continue
         fraction = pattern.pattern in (_FRACTION, _RATIO)
         found = (
             (pattern.match(text, start, high) for start in starts) if by_number else pattern.finditer(text, low, high)
@@ -210,7 +223,9 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                 if any(taken[again.start("examined") : again.end()]):
                     if positive in (None, figures[0]) and examined in (None, figures[1]):
                         continue  # the figures stand for both
-                elif examined in (None, figures[1]) and figures[0] in (None, positive, 0):
+                elif examined == figures[1] and figures[0] in (None, positive, 0) or (
+                    examined is None and figures[0] is not None and figures[0] == positive
+                ):
                     # "five of five nodes, no tumor (0/5)": the figures say how many of them have it
                     positive, examined = positive if figures[0] is None else figures[0], figures[1]
                     end = again.end()

@@ -111,7 +111,7 @@ def find_types(text: str) -> Iterator[Found]:
             if _NOT_BEFORE.search(before[: -len(kind.group())]):
                 continue
         if value and value not in _BARE and not value.startswith("metastatic"):
-            attributes = (("in_situ", True),) if "in situ" in value or value.startswith("intratubular") else ()
+            attributes = (("in_situ", True),) if "in situ" in value or value.startswith(("intratubular", "intraductal carcinoma")) else ()
             yield Found("histologic_type", value, start, match.end(), attributes)
 
 
