@@ -203,7 +203,7 @@ def read_rows(path: Path) -> Dict[str, Dict[str, Any]]:
     """The rows of `annotate` and of Spark by their ids, without what one of them alone has."""
     import pyarrow.parquet
 
-    rows = pyarrow.parquet.read_table(path).to_pylist()
+    rows = json.loads(json.dumps(pyarrow.parquet.read_table(path).to_pylist()))  # no tuples: lists
     assert len({str(row["id"]) for row in rows}) == len(rows), "an id came twice"
     return {str(row["id"]): {k: v for k, v in row.items() if k not in ("id", "position", "reason")} for row in rows}
 
