@@ -203,9 +203,18 @@ def read_rows(path: Path) -> Dict[str, Dict[str, Any]]:
     """The rows of `annotate` and of Spark by their ids, without what one of them alone has."""
     import pyarrow.parquet
 
-    rows = json.loads(json.dumps(pyarrow.parquet.read_table(path).to_pylist()))  # no tuples: lists
+    rows = opened(json.loads(json.dumps(pyarrow.parquet.read_table(path).to_pylist())))  # no tuples: lists
     assert len({str(row["id"]) for row in rows}) == len(rows), "an id came twice"
     return {str(row["id"]): {k: v for k, v in row.items() if k not in ("id", "position", "reason")} for row in rows}
+
+
+def opened(value: Any, name: str = "") -> Any:
+    """The value with what its fields hold as JSON in place of that JSON."""
+    if isinstance(value, dict):
+        return {key: opened(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [opened(each, name) for each in value]
+    return json.loads(value) if value and name in ("attributes", "custom") else value
 
 
 if __name__ == "__main__":
