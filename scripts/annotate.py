@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-import spacy
 import typer
 
 from spacy_clinicalbert.corpora.jsonl import jsonl_records
+from spacy_clinicalbert.loading import open_pipeline
 
 # Locals hold notes, and an error must not show them.
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -30,7 +30,7 @@ def main(
             sys.exit(f"'{notes}' has no note with the id '{note_id}'.")
     else:
         text = notes.read_text(encoding="utf8")
-    doc = spacy.load(pipeline)(text)
+    doc = open_pipeline(pipeline)(text)
     entities = [[ent.start_char, ent.end_char, ent.label_, ent.text] for ent in doc.ents]
     cats = {label: round(score, 4) for label, score in doc.cats.items()}
     print(json.dumps({"entities": entities, "cats": cats}, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -49,12 +50,16 @@ def main(
     nlp = blank_clinical() if tokenizer == "clinical" else spacy.blank(tokenizer)
     report = Report(strict=strict)
     docs = DocBin(store_user_data=True)
-    for doc in to_docs(read(source, **settings), nlp, report):
-        docs.add(doc)
-    if not len(docs):
-        raise typer.BadParameter(f"no note of '{source}' could be kept: {report}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    docs.to_disk(target)
+    try:
+        for doc in to_docs(read(source, **settings), nlp, report):
+            docs.add(doc)
+        if not len(docs):
+            of_split = f"in the split '{split}' of " if split else "in "
+            raise ValueError(f"There is no note {of_split}'{source}' that can be kept: {report}.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        docs.to_disk(target)
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(str(error))
     print(f"{target}: {report}")
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy
-import spacy
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config, Model
 
 from ..corpora.jsonl import jsonl_records
+from ..loading import open_pipeline
 from .agreement import agreement
 from .component import ClinicalBert
 from .engines import Quantized, takes_types, to_openvino
@@ -96,7 +96,7 @@ def quantize_pipeline(
     RETURNS (Dict[str, float]): The agreement of what was written.
     RAISES (ValueError): No recipe agrees enough; or something is missing, and what.
     """
-    nlp = spacy.load(source)
+    nlp = open_pipeline(source)
     encoders = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, ClinicalBert)}
     if not encoders:
         raise ValueError(f"The pipeline '{source}' has no component of the factory clinicalbert to quantize.")

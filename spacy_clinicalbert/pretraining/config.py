@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from spacy.util import load_config
 from thinc.api import Config
 
+from ..loading import open_config
 from ..settings import changed_settings
 from .schedule import rate_at
 
@@ -185,7 +185,7 @@ def read_config(path: Union[str, Path], overrides: Optional[Dict[str, Any]] = No
     RETURNS (Pretraining): The config with all defaults.
     RAISES (ValueError): Names each setting that is missing, unknown or out of range.
     """
-    return check_config(load_config(path, overrides=overrides or {}, interpolate=True), str(path))
+    return check_config(open_config(path, overrides or {}, interpolate=True), str(path))
 
 
 def check_config(config: Dict[str, Any], where: str) -> Pretraining:
