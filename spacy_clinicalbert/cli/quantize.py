@@ -9,7 +9,7 @@ from .app import app
 
 @app.command()
 def quantize(
-    pipeline: Path = typer.Argument(..., exists=True, file_okay=False, help="A saved pipeline with clinicalbert"),
+    pipeline: str = typer.Argument(..., help="A saved or installed pipeline with clinicalbert"),
     notes: Path = typer.Argument(..., exists=True, dir_okay=False, help='JSON lines with "text", or .spacy'),
     output: Path = typer.Argument(..., file_okay=False, help="Where to write the pipeline"),
     min_agreement: float = typer.Option(0.985, min=0, max=1, help="Least agreement with float32, in every head"),

@@ -4,6 +4,7 @@ import copy
 import json
 import logging
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -252,6 +253,8 @@ def resolve_name(
     """Find a checkpoint. RETURNS: hub id or folder, its preset if it has one, and the options of `from_pretrained`."""
     if Path(name).is_dir():
         return str(Path(name)), None, {"local_files_only": True}
+    if Path(name).is_file():
+        raise ValueError(f"'{name}' is a file. Give the folder that holds the checkpoint.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ValueError(f"There is no folder '{name}' to load a checkpoint from.")
     if name in EMBEDDED:
@@ -320,17 +323,19 @@ def _lowercases(tokenizer: Any) -> bool:
 
 
 def _load_error(source: str, what: str, err: Exception) -> str:
+    # transformers lists each network that it has, behind what is wrong.
+    said = textwrap.shorten(f"{type(err).__name__}: {err}", 300, placeholder=" …")
     if Path(source).is_dir():
         files = sorted(path.name for path in Path(source).iterdir())
         return (
-            f"Cannot load the {what} in the folder '{source}' ({type(err).__name__}: {err}). It must hold "
+            f"Cannot load the {what} in the folder '{source}' ({said}). It must hold "
             f"config.json, the weights (model.safetensors, or pytorch_model.bin without pickled code) and the "
             f"tokenizer's files (vocab.txt or tokenizer.json), whole; it holds {', '.join(files) or 'nothing'}."
         )
     near = get_close_matches(source, [*EMBEDDED, *PRESETS], n=1)
     meant = f" Did you mean '{near[0]}'?" if near else ""
     return (
-        f"There is no folder '{source}', and the {what} cannot be loaded from the Hugging Face hub or its local cache ({type(err).__name__}: "
-        f"{err}). Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
+        f"There is no folder '{source}', and the {what} cannot be loaded from the Hugging Face hub or its local cache ({said}). "
+        f"Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
         f"name. Without a network there is {' or '.join(map(repr, EMBEDDED))}.{meant}"
     )

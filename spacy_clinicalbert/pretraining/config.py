@@ -193,8 +193,16 @@ def check_config(config: Dict[str, Any], where: str) -> Pretraining:
     try:
         return Pretraining.model_validate(dict(config))
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in error.errors()]
+        lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {_plain(each)}" for each in error.errors()]
     raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
+
+
+def _plain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    if error["input"] is None:
+        return "it has no value; set it, or the [paths] that it takes, as by --paths.notes PATH"
+    return error["msg"]
 
 
 def changes_of_run(old: Pretraining, new: Pretraining, n_done: int = 0) -> List[str]:
