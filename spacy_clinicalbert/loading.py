@@ -44,6 +44,12 @@ def open_pipeline(name: Union[str, Path]) -> Language:
     return spacy.load(name)
 
 
+def save_pipeline(nlp: Language, folder: Path) -> None:
+    """Write a pipeline, and the folders above it, which spaCy does not make."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(folder)
+
+
 def open_config(path: Union[str, Path], overrides: Mapping[str, Any] = {}, *, interpolate: bool = False) -> Config:
     """Read a config.
 

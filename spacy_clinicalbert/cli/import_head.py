@@ -20,13 +20,14 @@ def import_head(
     classifier (…ForSequenceClassification) becomes clinical_note_classifier, which writes doc.cats. The pipeline reads notes of any length, in
     windows as long as the checkpoint takes. Before it is written its logits are compared with Hugging Face's own.
     """
+    from ..loading import save_pipeline
     from ..pipeline.import_head import import_head as run
 
     try:
         if output.resolve() == Path(checkpoint).resolve():
             raise ValueError("Write to another folder than the checkpoint's.")
         imported = run(checkpoint)
-        imported.nlp.to_disk(output)
+        save_pipeline(imported.nlp, output)
     except (OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

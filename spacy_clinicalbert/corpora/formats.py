@@ -65,6 +65,8 @@ def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     """
     form, _, path = source.partition(":")
     if form not in FORMATS:
+        if path and Path(path).exists() and not Path(source).exists():
+            raise ValueError(f"There is no format '{form}'. Formats: {', '.join(FORMATS)}.")
         path = source
         form = next(
             (form for form in ("spacy", "jsonl", "parquet") if path.removesuffix(".gz").endswith(f".{form}")), ""
@@ -74,9 +76,6 @@ def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
             f"'{source}' is neither .spacy, .jsonl nor .parquet: say FORMAT:PATH, one of {', '.join(FORMATS)}."
         )
     if not Path(path).exists():
-        name, colon, rest = source.partition(":")
-        if colon and name not in FORMATS and Path(rest).exists():
-            raise ValueError(f"There is no format '{name}'. Formats: {', '.join(FORMATS)}.")
         raise ValueError(f"'{path}' is not there.")
     if form != "spacy":
         yield from to_docs(FORMATS[form](path), nlp, report)

@@ -12,7 +12,7 @@ from spacy.tokens import Doc, DocBin
 from thinc.api import Config, Model
 
 from ..corpora.jsonl import jsonl_records
-from ..loading import find_pipeline, open_pipeline
+from ..loading import find_pipeline, open_pipeline, save_pipeline
 from .agreement import agreement
 from .component import ClinicalBert
 from .engines import Quantized, takes_types, to_openvino
@@ -149,7 +149,7 @@ def _annotate(nlp: Language, encoders: Dict[str, ClinicalBert], texts: List[str]
 
 
 def _save(nlp: Language, encoders: Dict[str, ClinicalBert], target: Path) -> None:
-    nlp.to_disk(target)
+    save_pipeline(nlp, target)
     config = Config().from_disk(target / "config.cfg", interpolate=False)
     for name in encoders:
         config["components"][name]["model"]["precision"] = "int8"

@@ -8,7 +8,7 @@ from spacy.util import resolve_dot_names
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
-from ..loading import find_pipeline, open_config, open_pipeline
+from ..loading import find_pipeline, open_config, open_pipeline, save_pipeline
 from ..pipeline.calibration import NEVER, Calibration
 from .plots import save
 
@@ -59,7 +59,7 @@ def calibrate_pipeline(
     }
     if not found:
         raise ValueError(f"'{source}' has no gold annotation for {', '.join(components)}.")
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     return found
 
 
