@@ -24,7 +24,7 @@ Format = Enum("Format", {name: name for name in FORMATS})  # type: ignore[misc]
 def main(
     form: Format,
     source: Path = typer.Argument(..., exists=True, help="A file or, for brat, uima and the i2b2 formats, a folder"),
-    target: Path = typer.Argument(...),
+    target: Path = typer.Argument(..., dir_okay=False, help="The .spacy file"),
     split: Optional[str] = typer.Option(None, help="train, dev or test, where the format's reader splits"),
     label: List[str] = typer.Option([], help="For brat, conll and pubtator: TYPE=LABEL, or *=LABEL for all types"),
     setting: List[str] = typer.Option(
@@ -60,6 +60,10 @@ def main(
         docs.to_disk(target)
     except (ImportError, OSError, ValueError) as error:
         sys.exit(str(error))
+    except TypeError as error:
+        if not setting:
+            raise
+        sys.exit(f"A --setting has a value of another kind than the reader takes: {error}.")
     print(f"{target}: {report}")
 
 

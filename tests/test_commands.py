@@ -104,8 +104,8 @@ def test_without_warnings_is_quiet_about_the_hub_too():
 
 
 @pytest.fixture
-def convert():
-    return lambda *arguments: CliRunner().invoke(importlib.import_module("scripts.convert").app, list(arguments))
+def script():
+    return lambda name, *arguments: CliRunner().invoke(importlib.import_module(f"scripts.{name}").app, list(arguments))
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,35 @@ def convert():
         (("brat", "broken.jsonl"), "The folder 'broken.jsonl' has no texts"),
         (("jsonl", "notes.jsonl", "--split", "dve"), "There is no note in the split 'dve' of 'notes.jsonl'"),
         (("jsonl", "."), "directory"),
+        (("questions", "squad.json", "--setting", "n_questions=many"), "A --setting has a value of another kind"),
     ],
 )
-def test_convert_says_what_is_wrong(folder, convert, arguments, said):
+def test_convert_says_what_is_wrong(folder, script, arguments, said):
     (folder / "broken.jsonl").write_text('{"text": "SECRET"}\n{"text": "SECRET', encoding="utf8")
+    (folder / "squad.json").write_text(
+        '{"data": [{"paragraphs": [{"context": "SECRET", "qas": []}]}]}', encoding="utf8"
+    )
     (folder / "notes.jsonl").write_text('{"text": "SECRET", "split": "dev"}\n', encoding="utf8")
-    done = convert(*arguments, "out.spacy")
+    done = script("convert", *arguments, "out.spacy")
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1
     assert said in done.output and "SECRET" not in done.output and not (folder / "out.spacy").exists()
+
+
+@pytest.mark.parametrize(
+    "name, arguments, said",
+    [
+        ("annotate", ("nowhere", "notes.jsonl"), "'nowhere' is neither the folder of a saved pipeline"),
+        ("annotate", ("nowhere", "notes.jsonl", "--note-id", "n9"), "'notes.jsonl' has no note with the id 'n9'."),
+        ("evaluate", ("run", "note.cfg", "out.json"), "'note.cfg' is not a config"),
+        ("evaluate", ("run", "plain.cfg", "out.json"), "[corpora.dev] of 'plain.cfg' is not"),
+        ("evaluate", ("run", "plain.cfg", "out.json", "--smaples", "5"), "There is no option --smaples"),
+    ],
+)
+def test_scripts_say_what_is_wrong(folder, script, name, arguments, said):
+    (folder / "run").mkdir()
+    (folder / "notes.jsonl").write_text('{"id": "n1", "text": "SECRET"}\n', encoding="utf8")
+    plain = '[corpora.dev]\n@readers = "spacy.Corpus.v1"\npath = null\n\n[training]\ndev_corpus = "corpora.dev"\n'
+    (folder / "plain.cfg").write_text(plain, encoding="utf8")
+    done = script(name, *arguments)
+    assert isinstance(done.exception, SystemExit) and done.exit_code in (1, 2)
+    assert said in done.output and "SECRET" not in done.output

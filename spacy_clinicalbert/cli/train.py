@@ -12,7 +12,12 @@ from .app import app, read_overrides
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     ctx: typer.Context,
-    config: Path = typer.Argument(..., exists=True, dir_okay=False, help="A training config, as spacy train takes it"),
+    config: Path = typer.Argument(
+        ...,
+        exists=True,
+        dir_okay=False,
+        help="A training config, as spacy train takes it, with the optimizer spacy-clinicalbert.Adam.v1",
+    ),
     output: Path = typer.Option(..., "--output", "-o", file_okay=False, help="Folder of models and checkpoints"),
     resume: bool = typer.Option(False, "--resume", help="Go on from the folder's checkpoint, if it has one"),
     checkpoint_minutes: float = typer.Option(15.0, min=0, help="How often to write a checkpoint; 0 is at each step"),

@@ -50,7 +50,7 @@ def draw_file(path: Path) -> Tuple[str, Draw]:
         if groups:
             return "scores", lambda target: plot_scores(groups, target, label="score, with its 95 % interval")
     raise ValueError(
-        f"'{path}' cannot be drawn. Give the folder of a training or pretraining run, or a file of transfer, scripts/evaluate.py or benchmarks.throughput."
+        f"'{path}' cannot be drawn. Give the folder of a run of `spacy clinicalbert train` or `pretrain`, or a file of transfer --json, scripts/evaluate.py or benchmarks.throughput."
     )
 
 
