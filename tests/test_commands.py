@@ -142,7 +142,7 @@ def test_convert_says_what_is_wrong(folder, script, arguments, said):
 def test_scripts_say_what_is_wrong(folder, script, name, arguments, said):
     (folder / "run").mkdir()
     (folder / "notes.jsonl").write_text('{"id": "n1", "text": "SECRET"}\n', encoding="utf8")
-    plain = '[corpora.dev]\n@readers = "spacy.Corpus.v1"\npath = null\n\n[training]\ndev_corpus = "corpora.dev"\n'
+    plain = '[corpora]\n\n[corpora.dev]\n@readers = "spacy.Corpus.v1"\npath = null\n\n[training]\ndev_corpus = "corpora.dev"\n'
     (folder / "plain.cfg").write_text(plain, encoding="utf8")
     done = script(name, *arguments)
     assert isinstance(done.exception, SystemExit) and done.exit_code in (1, 2)
