@@ -83,7 +83,11 @@ def test_refusals_repeat_nothing_of_the_body(content, status, caplog):
 @pytest.mark.parametrize(
     "content, kind, said",
     [
-        ('{"text": "fever"}', "text/plain", "is not a JSON object; is the header Content-Type: application/json there?"),
+        (
+            '{"text": "fever"}',
+            "text/plain",
+            "is not a JSON object; is the header Content-Type: application/json there?",
+        ),
         ('{"txt": "fever"}', "application/json", "body has a field that is not known; body.text is missing"),
         ('{"text": "fever', "application/json", "body is not JSON"),
     ],
