@@ -24,7 +24,8 @@ def calibrate(
 ) -> None:
     """Put a pipeline's probabilities right.
 
-    It is written with temperatures, with which its probabilities are as often right as they say. The temperatures are fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the
+    It is written with temperatures, with which its probabilities are as often right as they say. The temperatures are fitted on all notes; the errors
+    that are printed are each measured with temperatures of the other half of the
     notes. Thresholds are chosen on the notes themselves. Settings of a training config can be overridden by their dotted names.
     """
     from ..evaluation.plots import SUFFIXES

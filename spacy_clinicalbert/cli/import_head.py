@@ -16,7 +16,8 @@ def import_head(
 ) -> None:
     """Make a pipeline of a Hugging Face classifier.
 
-    The checkpoint was fine-tuned with Hugging Face's tools: a token classifier (…ForTokenClassification) becomes clinical_ner, and finds the entities that its most probable tags spell. A sequence
+    The checkpoint was fine-tuned with Hugging Face's tools: a token classifier (…ForTokenClassification) becomes clinical_ner, and finds the entities
+    that its most probable tags spell. A sequence
     classifier (…ForSequenceClassification) becomes clinical_note_classifier, which writes doc.cats. The pipeline reads notes of any length, in
     windows as long as the checkpoint takes. Before it is written its logits are compared with Hugging Face's own.
     """

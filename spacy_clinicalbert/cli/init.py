@@ -22,7 +22,8 @@ def init(
 ) -> None:
     """Write a spaCy project for your own annotated notes.
 
-    It trains, evaluates and packages a pipeline with the heads that the annotation feeds: clinical_ner from entities, clinical_assertion from their attributes, clinical_note_classifier from
+    It trains, evaluates and packages a pipeline with the heads that the annotation feeds: clinical_ner from entities, clinical_assertion from their
+    attributes, clinical_note_classifier from
     categories, over one encoder.
     """
     from ..training.new_project import new_project

@@ -15,7 +15,8 @@ def labels(
 ) -> None:
     """Write the labels of each component, from whole corpora.
 
-    The files are for [initialize.components.COMPONENT.labels] of a training config. spaCy's own `init labels` takes those of the first 100 notes where max_epochs is -1, and those of all corpora for each component.
+    The files are for [initialize.components.COMPONENT.labels] of a training config. spaCy's own `init labels` takes those of the first 100 notes where
+    max_epochs is -1, and those of all corpora for each component.
     Any setting can be overridden by its dotted name: --paths.encoder FOLDER.
     """
     from ..loading import open_config

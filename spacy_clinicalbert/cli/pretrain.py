@@ -18,7 +18,8 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on your notes.
 
-    It learns to guess masked words (extra pretrain). SIGTERM and Ctrl-C finish the step and write a checkpoint; the exit code is then 128 and the signal's number. Any setting can be overridden by
+    It learns to guess masked words (extra pretrain). SIGTERM and Ctrl-C finish the step and write a checkpoint; the exit code is then 128 and the
+    signal's number. Any setting can be overridden by
     its dotted name: --pretraining.max_steps 1000. Several processes:
     torchrun --nproc_per_node 2 -m spacy clinicalbert pretrain ….
     """

@@ -42,7 +42,8 @@ def render(
 ) -> None:
     """Write a page about a note, or about a pipeline's mistakes.
 
-    It is one HTML file, without scripts, that loads nothing. Of a note: entities with what is asserted of them, sections, categories with the parts of the note that spoke, answers, summary, pathology record.
+    It is one HTML file, without scripts, that loads nothing. Of a note: entities with what is asserted of them, sections, categories with the parts of
+    the note that spoke, answers, summary, pathology record.
     Of several notes: gold against found, errors first.
 
         python -m spacy clinicalbert render PIPELINE note.txt -o page.html

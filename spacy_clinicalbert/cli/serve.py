@@ -30,7 +30,8 @@ def serve(
 ) -> None:
     """Serve a pipeline over HTTP.
 
-    It answers /annotate; /summarize, /pathology and /ask where the pipeline has the components; /health, /ready, /metrics and /openapi.json. Wants the extra service.
+    It answers /annotate; /summarize, /pathology and /ask where the pipeline has the components; /health, /ready, /metrics and /openapi.json. Wants the
+    extra service.
 
         python -m spacy clinicalbert serve PIPELINE --port 8000
     """

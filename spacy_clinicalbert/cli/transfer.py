@@ -38,7 +38,8 @@ def transfer(
 ) -> None:
     """Score each pipeline on each corpus.
 
-    Also measures how far the corpora are from each other (extra evaluation). A pipeline is scored on the labels that it shares with a corpus, with 95 % intervals from a bootstrap over notes. What a corpus does not
+    Also measures how far the corpora are from each other (extra evaluation). A pipeline is scored on the labels that it shares with a corpus, with 95 %
+    intervals from a bootstrap over notes. What a corpus does not
     annotate is no error there; what does not count is counted by itself. Prints Markdown tables.
     """
     from ..evaluation.heat_map import plot_heat_map
