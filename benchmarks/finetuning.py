@@ -2,7 +2,7 @@
 
     python -m benchmarks.finetuning convert corpora
     python -m benchmarks.finetuning run encoders/all-minilm-l6-v2 assets/clinicalbert-mini --seeds 3
-    python -m benchmarks.finetuning run encoders/all-minilm-l6-v2 --task ncbi --variant plain --variant layer_decay
+    python -m benchmarks.finetuning run encoders/all-minilm-l6-v2 --task ncbi --variant clinical_ner --variant layer_decay
     python -m benchmarks.finetuning report
 
 Development sets alone are read, but for `run --test`, which is for the end. What is in benchmarks/finetuning.jsonl is not trained again.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import spacy
 import typer
@@ -74,10 +74,11 @@ VARIANTS: Dict[str, Dict[str, Any]] = {
     "clinical_ner": {"config": "clinical_ner"},
     "small_batches": {"config": "clinical_ner", "batch": 1000, "rate": 2e-4},
     "more_epochs": {"config": "clinical_ner", "epochs": 10},
-    "layer_decay": {"components.clinicalbert.model.layer_decay": 0.85},
-    "fresh_layer": {"components.clinicalbert.model.n_fresh_layers": 1},
-    "unfreeze": {"training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
-    "half_frozen": {"components.clinicalbert.model.n_frozen_layers": 3},
+    "fast_head": {"config": "clinical_ner", "rate": 2e-3, "components.clinicalbert.model.lr_scale": 0.15},
+    "layer_decay": {"config": "clinical_ner", "components.clinicalbert.model.layer_decay": 0.85},
+    "fresh_layer": {"config": "clinical_ner", "components.clinicalbert.model.n_fresh_layers": 1},
+    "unfreeze": {"config": "clinical_ner", "training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
+    "half_frozen": {"config": "clinical_ner", "components.clinicalbert.model.n_frozen_layers": 3},
 }  # fmt: skip
 app = typer.Typer(add_completion=False)
 
@@ -137,13 +138,17 @@ def scores_of(nlp: Language, path: Path) -> Dict[str, float]:
 
 
 @app.command()
-def one(encoder: str, task: str, variant: str, seed: int, test: bool = False) -> None:
-    """Train once, to the last step; print the row as JSON."""
+def one(encoder: str, task: str, variant: str, seed: int, test: bool = False, keep: Optional[Path] = None) -> None:
+    """Train once, to the last step; print the row as JSON. The pipeline is kept as a folder within `keep`."""
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
     nlp = init_nlp(make_config(encoder, task, variant, seed))
     start = time.perf_counter()
     train(nlp, stdout=sys.stderr, stderr=sys.stderr)
     row: Dict[str, Any] = {"encoder": Path(encoder).name, "task": task, "variant": variant, "seed": seed}
     row["train_seconds"] = round(time.perf_counter() - start)
+    if keep:
+        nlp.to_disk(keep / "-".join(map(str, (Path(encoder).name, task, variant, seed))))
     for split in ("dev", "test") if test else ("dev",):
         row[split] = {}
         for corpus in TASKS[task].corpora:
@@ -161,6 +166,7 @@ def run(
     variant: List[str] = typer.Option(["plain"]),
     seeds: int = 1,
     test: bool = False,
+    keep: Optional[Path] = None,
 ) -> None:
     """Train what is missing, each in a process of its own."""
     done = {(row["encoder"], row["task"], row["variant"], row["seed"], "test" in row) for row in read_rows()}
@@ -173,6 +179,7 @@ def run(
                         continue
                     command = [sys.executable, "-m", "benchmarks.finetuning", "one", encoder, each, way, str(seed)]
                     command += ["--test"] if test else []
+                    command += ["--keep", str(keep)] if keep else []
                     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                     with ROWS.open("a", encoding="utf8") as file:
                         file.write(output.strip().splitlines()[-1] + "\n")

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -23,7 +24,7 @@ Format = Enum("Format", {name: name for name in FORMATS})  # type: ignore[misc]
 def main(
     form: Format,
     source: Path = typer.Argument(..., exists=True, help="A file or, for brat, uima and the i2b2 formats, a folder"),
-    target: Path = typer.Argument(...),
+    target: Path = typer.Argument(..., dir_okay=False, help="The .spacy file"),
     split: Optional[str] = typer.Option(None, help="train, dev or test, where the format's reader splits"),
     label: List[str] = typer.Option([], help="For brat, conll and pubtator: TYPE=LABEL, or *=LABEL for all types"),
     setting: List[str] = typer.Option(
@@ -49,12 +50,20 @@ def main(
     nlp = blank_clinical() if tokenizer == "clinical" else spacy.blank(tokenizer)
     report = Report(strict=strict)
     docs = DocBin(store_user_data=True)
-    for doc in to_docs(read(source, **settings), nlp, report):
-        docs.add(doc)
-    if not len(docs):
-        raise typer.BadParameter(f"no note of '{source}' could be kept: {report}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    docs.to_disk(target)
+    try:
+        for doc in to_docs(read(source, **settings), nlp, report):
+            docs.add(doc)
+        if not len(docs):
+            of_split = f"in the split '{split}' of " if split else "in "
+            raise ValueError(f"There is no note {of_split}'{source}' that can be kept: {report}.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        docs.to_disk(target)
+    except (ImportError, OSError, ValueError) as error:
+        sys.exit(str(error))
+    except TypeError as error:
+        if not setting:
+            raise
+        sys.exit(f"A --setting has a value of another kind than the reader takes: {error}.")
     print(f"{target}: {report}")
 
 

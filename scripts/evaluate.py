@@ -1,18 +1,20 @@
 """Scores of a pipeline on each of the development corpora of its config, of the heads that each is annotated for."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 import numpy
-import spacy
 import typer
-from spacy.cli._util import parse_config_overrides
+from spacy.language import Language
 from spacy.scorer import Scorer
 from spacy.training import Example
-from spacy.util import load_config, resolve_dot_names
+from spacy.util import dot_to_object, resolve_dot_names
 
+from spacy_clinicalbert.cli.app import read_overrides
 from spacy_clinicalbert.corpora.mixed import MixedCorpora
+from spacy_clinicalbert.loading import open_config, open_pipeline
 
 # Locals hold notes, and an error must not show them.
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -27,14 +29,20 @@ def main(
     samples: int = typer.Option(0, min=0, help="Bootstrap samples, for intervals; 0 gives none"),
 ) -> None:
     """Evaluate MODEL on the corpora of CONFIG's dev_corpus. Settings can be overridden by their dotted names: --paths.dev test."""
-    loaded = load_config(config, overrides=parse_config_overrides(ctx.args), interpolate=True)
-    (corpus,) = resolve_dot_names(loaded, [loaded["training"]["dev_corpus"]])
-    if not isinstance(corpus, MixedCorpora):
-        raise typer.BadParameter(
-            f"the dev_corpus of '{config}' is not spacy-clinicalbert.mixed_corpora.v1; use spacy evaluate"
-        )
-    nlp = spacy.load(model)
-    weights = loaded["training"]["score_weights"]
+    overrides = read_overrides(ctx.args)
+    try:
+        loaded = open_config(config, overrides, interpolate=True)
+        name = loaded["training"]["dev_corpus"]
+        if dot_to_object(loaded, name).get("@readers") != "spacy-clinicalbert.mixed_corpora.v1":
+            raise ValueError(f"[{name}] of '{config}' is not spacy-clinicalbert.mixed_corpora.v1: use spacy evaluate.")
+        (corpus,) = resolve_dot_names(loaded, [name])
+        score_all(open_pipeline(model), corpus, loaded["training"]["score_weights"], output, samples)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+
+
+def score_all(nlp: Language, corpus: MixedCorpora, weights: Dict[str, Any], output: Path, samples: int) -> None:
+    """Score a pipeline on each of the corpora, print the scores that are weighed, and write all."""
     scores: Dict[str, Dict[str, Any]] = {}
     for name, annotated in corpus.annotated.items():
         given = list(corpus.whole(nlp, [name]))

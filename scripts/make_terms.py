@@ -3,6 +3,7 @@
 python scripts/make_terms.py corpora corpus/terms.txt
 """
 
+import sys
 from pathlib import Path
 
 import typer
@@ -12,6 +13,8 @@ from spacy_clinicalbert.corpora.terms import clinical_terms
 
 def main(corpora: Path, output: Path) -> None:
     terms = clinical_terms(corpora)
+    if not terms:
+        sys.exit(f"'{corpora}' has none of the annotated corpora; docs/data.md says where they are.")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("".join(term + "\n" for term in terms), encoding="utf8")
     typer.echo(f"{len(terms)} terms")

@@ -8,9 +8,13 @@ from enum import Enum
 from typing import Optional
 
 import typer
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+
+try:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+    from pyspark.sql import functions as F
+except ImportError:
+    sys.exit("Spark is needed: pip install 'spacy-clinicalbert[spark]', and Java 17 or later.")
 
 from spacy_clinicalbert.deployment.spark import REASON, annotate_dataframe
 

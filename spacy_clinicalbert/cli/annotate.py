@@ -60,9 +60,10 @@ def annotate(
     workers: int = typer.Option(1, min=1, help="Processes, each with the pipeline in its memory"),
     resume: bool = typer.Option(False, "--resume", help="Go on with a run that was broken off, if there is one"),
 ) -> None:
-    """Annotate notes in bulk: entities, assertions, categories, sections and what else the pipeline finds.
+    """Annotate notes in bulk.
 
-    A run that was killed goes on with --resume to exactly what it would have given. Notes that fail stand in
+    Entities, assertions, categories, sections and what else the pipeline finds are written for each note. A run that was killed goes on with --resume to
+    exactly what it would have given. Notes that fail stand in
     OUTPUT.failed.jsonl with id and reason, and take no other note with them.
 
     Exits with 0 if all notes were annotated, with 3 if some failed, and with anything else if the run was broken off.

@@ -5,7 +5,7 @@ from typing import Optional
 
 import typer
 
-from .app import app
+from .app import app, read_overrides
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -16,32 +16,33 @@ def calibrate(
         ...,
         help="Annotated notes that it was not trained on, .spacy, .jsonl, .parquet or FORMAT:PATH; or its training config, for the dev_corpus",
     ),
-    output: Path = typer.Argument(..., help="Where to write the pipeline"),
+    output: Path = typer.Argument(..., file_okay=False, help="Where to write the pipeline"),
     precision: Optional[float] = typer.Option(
         None, min=0, max=1, help="Choose thresholds at which each label is right this often"
     ),
     plot: Optional[Path] = typer.Option(None, dir_okay=False, help="Draw reliability diagrams here, .png or .svg"),
 ) -> None:
-    """Write the pipeline with temperatures, with which its probabilities are as often right as they say.
+    """Put a pipeline's probabilities right.
 
-    The temperatures are fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the
+    It is written with temperatures, with which its probabilities are as often right as they say. The temperatures are fitted on all notes; the errors
+    that are printed are each measured with temperatures of the other half of the
     notes. Thresholds are chosen on the notes themselves. Settings of a training config can be overridden by their dotted names.
     """
-    from spacy.cli._util import parse_config_overrides
-
     from ..evaluation.plots import SUFFIXES
     from ..evaluation.reliability import calibrate_pipeline, calibration_tables, plot_reliability
 
+    overrides = read_overrides(ctx.args)
     try:
         if plot and plot.suffix not in SUFFIXES:
             raise ValueError(f"A plot is written as {' or '.join(SUFFIXES)}, not as '{plot.suffix}'.")
         if plot:
             _check_matplotlib()
-        found = calibrate_pipeline(pipeline, notes, output, precision, parse_config_overrides(ctx.args))
+        found = calibrate_pipeline(pipeline, notes, output, precision, overrides)
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     typer.echo(calibration_tables(found))
+    typer.echo(f"Written to {output}")
     if plot:
         plot.parent.mkdir(parents=True, exist_ok=True)
         plot_reliability(found, plot)

@@ -41,7 +41,7 @@ def check(
 
     Finds spans off the token borders or over one another, empty notes, encoding damage, duplicates and near duplicates, documents,
     patients and held-out text in two splits, conflicting, rare and drifting labels, likely label errors, and what looks like
-    personal data. Everything is read once; records are named by id, and no text is shown unless you ask for it.
+    personal data (extra quality). Everything is read once; records are named by id, and no text is shown unless you ask for it.
 
     Exits with 1 if there are errors, and with 2 if a corpus cannot be read.
 

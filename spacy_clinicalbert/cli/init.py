@@ -20,9 +20,10 @@ def init(
     encoder: str = typer.Option("mini", help='"mini", a folder, a preset or a hub id'),
     epochs: int = typer.Option(5, min=1, help="Passes over the notes"),
 ) -> None:
-    """Write a spaCy project that trains, evaluates and packages a pipeline on your own annotated notes.
+    """Write a spaCy project for your own annotated notes.
 
-    It gets the heads that the annotation feeds: clinical_ner from entities, clinical_assertion from their attributes, clinical_note_classifier from
+    It trains, evaluates and packages a pipeline with the heads that the annotation feeds: clinical_ner from entities, clinical_assertion from their
+    attributes, clinical_note_classifier from
     categories, over one encoder.
     """
     from ..training.new_project import new_project

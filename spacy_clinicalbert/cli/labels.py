@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from .app import app
+from .app import app, read_overrides
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -13,19 +13,18 @@ def labels(
     config: Path = typer.Argument(..., exists=True, dir_okay=False, help="A training config, as configs/joint.cfg"),
     output: Path = typer.Argument(..., file_okay=False, help="Folder for a file COMPONENT.json for each component"),
 ) -> None:
-    """Write the labels of each component, from the whole of the training corpora, for [initialize.components.COMPONENT.labels].
+    """Write the labels of each component, from whole corpora.
 
-    spaCy's own `init labels` takes those of the first 100 notes where max_epochs is -1, and those of all corpora for each component.
+    The files are for [initialize.components.COMPONENT.labels] of a training config. spaCy's own `init labels` takes those of the first 100 notes where
+    max_epochs is -1, and those of all corpora for each component.
     Any setting can be overridden by its dotted name: --paths.encoder FOLDER.
     """
-    from spacy.cli._util import parse_config_overrides
-    from spacy.util import load_config
-
+    from ..loading import open_config
     from ..training.labels import write_labels
 
+    overrides = read_overrides(ctx.args)
     try:
-        overrides = parse_config_overrides(ctx.args)
-        files = write_labels(load_config(config, overrides=overrides, interpolate=False), output)
+        files = write_labels(open_config(config, overrides), output)
     except (ValueError, OSError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

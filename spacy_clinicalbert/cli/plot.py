@@ -23,8 +23,10 @@ def plot(
     ),
     max_notes: Optional[int] = typer.Option(None, min=1, help="Take no more notes than this, at equal distances"),
 ) -> None:
-    """Draw training curves, scores with their intervals, the heat map of a transfer matrix and speeds from the FILEs, and of a pipeline on annotated notes scores by
-    label, confusion and calibration: each as PNG and as SVG, in colours that colour-blind eyes tell apart.
+    """Draw training curves, scores, confusion and calibration.
+
+    Training curves, scores with their intervals, the heat map of a transfer matrix and speeds are drawn from the FILEs; of a pipeline on annotated notes scores by
+    label, confusion and calibration. Each is written as PNG and as SVG, in colours that colour-blind eyes tell apart. Wants the extra evaluation.
 
         python -m spacy clinicalbert plot training/joint metrics/joint.json -o pictures
 

@@ -9,15 +9,15 @@ from .app import app
 
 @app.command()
 def quantize(
-    pipeline: Path = typer.Argument(..., exists=True, file_okay=False, help="A saved pipeline with clinicalbert"),
+    pipeline: str = typer.Argument(..., help="A saved or installed pipeline with clinicalbert"),
     notes: Path = typer.Argument(..., exists=True, dir_okay=False, help='JSON lines with "text", or .spacy'),
-    output: Path = typer.Argument(..., help="Where to write the pipeline"),
+    output: Path = typer.Argument(..., file_okay=False, help="Where to write the pipeline"),
     min_agreement: float = typer.Option(0.985, min=0, max=1, help="Least agreement with float32, in every head"),
     max_notes: int = typer.Option(400, min=4, help="Take no more notes than this"),
 ) -> None:
-    """Write the pipeline with an encoder in int8, which predicts with OpenVINO.
+    """Write the pipeline with an encoder in int8.
 
-    Half of the notes calibrate it, and the other half show whether each head still finds what it finds in float32. Where
+    It predicts with OpenVINO (extra openvino). Half of the notes calibrate it, and the other half show whether each head still finds what it finds in float32. Where
     one does not, fewer matrix products become int8; where that does not help, nothing is written. The pipeline opens
     without OpenVINO too, and then predicts in its best other format.
     """
@@ -25,6 +25,6 @@ def quantize(
 
     try:
         quantize_pipeline(pipeline, notes, output, min_agreement=min_agreement, max_notes=max_notes, say=typer.echo)
-    except ValueError as err:
+    except (OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

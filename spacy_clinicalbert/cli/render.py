@@ -40,9 +40,10 @@ def render(
     ),
     max_notes: Optional[int] = typer.Option(None, min=1, help="Compare no more notes than this, at equal distances"),
 ) -> None:
-    """Write a page about a note, or about what a pipeline gets wrong in annotated notes: one HTML file, without scripts, that loads nothing.
+    """Write a page about a note, or about a pipeline's mistakes.
 
-    Of a note: entities with what is asserted of them, sections, categories with the parts of the note that spoke, answers, summary, pathology record.
+    It is one HTML file, without scripts, that loads nothing. Of a note: entities with what is asserted of them, sections, categories with the parts of
+    the note that spoke, answers, summary, pathology record.
     Of several notes: gold against found, errors first.
 
         python -m spacy clinicalbert render PIPELINE note.txt -o page.html

@@ -16,7 +16,7 @@ TOKEN = "SPACY_CLINICALBERT_TOKEN"
 def serve(
     pipeline: str = typer.Argument(..., help="A saved or installed pipeline"),
     host: str = typer.Option("127.0.0.1", help="The address to listen on; by default this machine alone can reach it"),
-    port: int = typer.Option(8000, min=0, max=65535),
+    port: int = typer.Option(8000, min=0, max=65535, help="The port to listen on"),
     token_file: Optional[Path] = typer.Option(
         None, exists=True, dir_okay=False, help=f"Holds the bearer token; by default the environment's {TOKEN}, if set"
     ),
@@ -28,9 +28,12 @@ def serve(
     gathering: float = typer.Option(0.005, min=0, help="Seconds to wait for more notes of a batch"),
     timeout: float = typer.Option(60.0, min=0.001, help="Seconds that a note may take, its waiting included"),
 ) -> None:
-    """Serve a pipeline over HTTP: /annotate, /summarize, /pathology and /ask where it has the components, /health, /ready, /metrics, /openapi.json.
+    """Serve a pipeline over HTTP.
 
-    python -m spacy clinicalbert serve PIPELINE --port 8000
+    It answers /annotate; /summarize, /pathology and /ask where the pipeline has the components; /health, /ready, /metrics and /openapi.json. Wants the
+    extra service.
+
+        python -m spacy clinicalbert serve PIPELINE --port 8000
     """
     try:
         import uvicorn
@@ -39,11 +42,11 @@ def serve(
     except ImportError:
         typer.echo("The service needs more packages: pip install 'spacy-clinicalbert[service]'.", err=True)
         raise typer.Exit(1) from None
-    import spacy
+    from ..loading import open_pipeline
 
     try:
         token = read_token(token_file)
-        nlp = spacy.load(pipeline)
+        nlp = open_pipeline(pipeline)
     except (OSError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

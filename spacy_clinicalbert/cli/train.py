@@ -6,13 +6,18 @@ from typing import Optional
 
 import typer
 
-from .app import app
+from .app import app, read_overrides
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     ctx: typer.Context,
-    config: Path = typer.Argument(..., exists=True, dir_okay=False, help="A training config, as spacy train takes it"),
+    config: Path = typer.Argument(
+        ...,
+        exists=True,
+        dir_okay=False,
+        help="A training config, as spacy train takes it, with the optimizer spacy-clinicalbert.Adam.v1",
+    ),
     output: Path = typer.Option(..., "--output", "-o", file_okay=False, help="Folder of models and checkpoints"),
     resume: bool = typer.Option(False, "--resume", help="Go on from the folder's checkpoint, if it has one"),
     checkpoint_minutes: float = typer.Option(15.0, min=0, help="How often to write a checkpoint; 0 is at each step"),
@@ -24,18 +29,23 @@ def train(
     SIGTERM and Ctrl-C finish the step and write a checkpoint. Any setting can be overridden by its dotted name:
     --training.max_steps 1000. The exit code is 0 where training came to its end, and 128 and the signal's number where it was stopped.
     """
-    from spacy.cli._util import import_code, parse_config_overrides, setup_gpu, show_validation_error
-    from spacy.util import load_config
+    from spacy.cli._util import import_code, setup_gpu, show_validation_error
 
+    from ..loading import open_config
     from ..training.checkpoint import RunError
     from ..training.loop import train as run
 
-    overrides = parse_config_overrides(ctx.args)
+    overrides = read_overrides(ctx.args)
     import_code(code)
-    setup_gpu(gpu_id)
+    try:
+        setup_gpu(gpu_id)
+        with show_validation_error(config):
+            loaded = open_config(config, overrides)
+    except ValueError as err:
+        typer.echo(str(err), err=True)
+        raise typer.Exit(1) from err
     try:
         with show_validation_error(config):
-            loaded = load_config(config, overrides=overrides, interpolate=False)
             stopped_by = run(
                 loaded,
                 output,
@@ -45,7 +55,7 @@ def train(
                 stdout=sys.stdout,
                 stderr=sys.stderr,
             )
-    except RunError as err:
+    except (OSError, RunError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     if stopped_by is not None:

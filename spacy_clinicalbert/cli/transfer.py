@@ -30,13 +30,16 @@ def transfer(
     ),
     samples: int = typer.Option(1000, min=1, help="Bootstrap samples for the intervals"),
     seed: int = typer.Option(0, help="Seed of these samples"),
-    max_docs: Optional[int] = typer.Option(None, min=1, help="Take no more notes than this of each corpus"),
+    max_notes: Optional[int] = typer.Option(
+        None, min=1, help="Take no more notes than this of each corpus, at equal distances"
+    ),
     json_path: Optional[Path] = typer.Option(None, "--json", dir_okay=False, help="Write the result here"),
     plot: Optional[Path] = typer.Option(None, dir_okay=False, help="Draw a heat map here, .png or .svg"),
 ) -> None:
-    """Score each pipeline on each corpus, and measure how far the corpora are from each other.
+    """Score each pipeline on each corpus.
 
-    A pipeline is scored on the labels that it shares with a corpus, with 95 % intervals from a bootstrap over notes. What a corpus does not
+    Also measures how far the corpora are from each other (extra evaluation). A pipeline is scored on the labels that it shares with a corpus, with 95 %
+    intervals from a bootstrap over notes. What a corpus does not
     annotate is no error there; what does not count is counted by itself. Prints Markdown tables.
     """
     from ..evaluation.heat_map import plot_heat_map
@@ -57,7 +60,7 @@ def transfer(
             label_map=read_label_map(labels) if labels else None,
             n_samples=samples,
             seed=seed,
-            max_docs=max_docs,
+            max_docs=max_notes,
             say=lambda line: typer.echo(line, err=True),
         )
     except (ImportError, OSError, ValueError) as err:

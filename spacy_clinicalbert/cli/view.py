@@ -29,25 +29,29 @@ def view(
     concepts: Optional[Path] = typer.Option(
         None, exists=True, dir_okay=False, help="Your concept ids, FHIR resources and codes, .csv"
     ),
-    port: int = typer.Option(8501, min=1, max=65535),
+    port: int = typer.Option(8501, min=1, max=65535, help="The port of this machine"),
 ) -> None:
-    """Look at what a pipeline finds, in the browser: notes that you paste, upload as text or PDF, or choose from the samples; questions about them, and
-    downloads as JSON, OMOP and FHIR. Only this machine reaches it, and nothing leaves it.
+    """Look at what a pipeline finds, in the browser.
+
+    Notes are pasted, uploaded as text or PDF, or chosen from the samples; questions about them are answered, and what is found is downloaded as JSON, OMOP and FHIR
+    (extra app). Only this machine reaches it, and nothing leaves it.
 
         python -m spacy clinicalbert view PIPELINE
 
         python -m spacy clinicalbert view PIPELINE --compare PIPELINE_INT8
     """
-    from spacy.util import is_package
+    from ..loading import find_pipeline
 
     if importlib.util.find_spec("streamlit") is None:
         typer.echo("The app needs more packages: pip install 'spacy-clinicalbert[app]'.", err=True)
         raise typer.Exit(1)
     pipelines = [each for each in (pipeline, compare) if each is not None]
-    for each in pipelines:
-        if not Path(each).exists() and not is_package(each):
-            typer.echo(f"'{each}' is neither a folder nor an installed pipeline.", err=True)
-            raise typer.Exit(1)
+    try:
+        for each in pipelines:
+            find_pipeline(each)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     typer.echo(f"http://127.0.0.1:{port} shows it. Ctrl+C ends it.")
     raise typer.Exit(subprocess.run(make_command(pipelines, concepts, port)).returncode)
 

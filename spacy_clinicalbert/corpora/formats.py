@@ -65,6 +65,8 @@ def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     """
     form, _, path = source.partition(":")
     if form not in FORMATS:
+        if path and Path(path).exists() and not Path(source).exists():
+            raise ValueError(f"There is no format '{form}'. Formats: {', '.join(FORMATS)}.")
         path = source
         form = next(
             (form for form in ("spacy", "jsonl", "parquet") if path.removesuffix(".gz").endswith(f".{form}")), ""

@@ -22,7 +22,10 @@ def annotate(texts: Iterable[str], nlp: Language) -> Iterator[Record]:
     texts (Iterable[str]): The texts, any number of them.
     nlp (Language): The pipeline.
     YIELDS (Record): What was found in each, in their order; `id` and `position` are its number, from 0. See `records.Record`.
+    RAISES (ValueError): One text was given in place of several: its characters would be the texts.
     """
+    if isinstance(texts, str):
+        raise ValueError("annotate takes a list of texts, also where there is one.")
     install_extensions()
     for doc, number in nlp.pipe(((text, number) for number, text in enumerate(texts)), as_tuples=True):
         doc._.note_id = number

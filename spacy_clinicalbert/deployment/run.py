@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from filelock import FileLock, Timeout
-from spacy import util
 from tqdm import tqdm
 
+from ..loading import find_pipeline
 from .database import check_query, query_digest, shown
 from .delivery import Target, check_delivered, deliver, prepare
 from .forms import write_whole
@@ -98,7 +98,7 @@ def annotate_notes(
     threads = max(1, n_cores() // n_workers)
     settings = {
         "manifest": 1,
-        "pipeline": fingerprint(_pipeline_folder(pipeline)),
+        "pipeline": fingerprint(find_pipeline(pipeline)),
         "concepts": fingerprint(Path(concepts)) if concepts else None,
         "input": {**source._asdict(), "path": shown(source.path), "url_query": query_digest(source.path)},
         "output": {**target._asdict(), "path": shown(target.path), "url_query": query_digest(target.path)},
@@ -212,14 +212,6 @@ def _locked(folder: Path) -> Iterator[None]:
         if [each.name for each in folder.iterdir()] == ["lock"]:
             shutil.rmtree(folder)
         raise
-
-
-def _pipeline_folder(pipeline: str) -> Path:
-    if Path(pipeline).is_dir():
-        return Path(pipeline)
-    if util.is_package(pipeline):
-        return util.get_package_path(pipeline)
-    raise ValueError(f"'{pipeline}' is neither the folder of a saved pipeline nor an installed one.")
 
 
 def _version(name: str) -> Optional[str]:

@@ -22,6 +22,15 @@ RETRY: Dict[str, str] = {"Retry-After": "1"}  # seconds
 METERS = ("/metrics", "/openapi.json")
 PLACES = {"body", *(name for answer in ANSWERS for name in answer.body.model_fields)}
 
+# pydantic's names of what is wrong; its sentences can hold what was sent.
+PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "has a field that is not known",
+    "json_invalid": "is not JSON",
+    "model_attributes_type": "is not a JSON object; is the header Content-Type: application/json there?",
+    "string_type": "is not a string",
+}
+
 
 class Problem(BaseModel):
     """What went wrong, without anything of the request's body."""
@@ -168,6 +177,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """FastAPI's own answer repeats the input, and names fields that the client made up."""
     assert isinstance(error, RequestValidationError)
     said = {
-        f"{'.'.join(str(part) for part in each['loc'] if part in PLACES)}: {each['type']}" for each in error.errors()
+        f"{'.'.join(str(part) for part in each['loc'] if part in PLACES)} {PLAIN.get(each['type'], each['type'])}"
+        for each in error.errors()
     }
     return _problem(422, "; ".join(sorted(said)))

@@ -78,11 +78,12 @@ def load_pipeline(pipeline: str, threads: int, max_length: Optional[int] = None)
     RETURNS (Language): The pipeline.
     RAISES (OSError), (ValueError): It cannot be loaded.
     """
-    import spacy
     import torch
 
+    from ..loading import open_pipeline
+
     torch.set_num_threads(threads)
-    nlp = spacy.load(pipeline)
+    nlp = open_pipeline(pipeline)
     nlp.max_length = max_length or nlp.max_length
     return nlp
 

@@ -4,14 +4,17 @@ import copy
 import json
 import logging
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError, safe_open
 from thinc.api import get_torch_default_device
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -125,13 +128,16 @@ def load_checkpoint(
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Let transformers load without its warnings of weights that are new or not used: whoever loads checks them, and not all matter."""
-    verbosity = transformers_logging.get_verbosity()
+    """Let transformers load without its warnings of weights that are new or not used: whoever loads checks them, and not all matter. Nor does
+    the hub's client tell of each try without a network: the error says it once."""
+    levels = transformers_logging.get_verbosity(), hub_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
+        transformers_logging.set_verbosity(levels[0])
+        hub_logging.set_verbosity(levels[1])
 
 
 def load_tokenizer(
@@ -247,6 +253,8 @@ def resolve_name(
     """Find a checkpoint. RETURNS: hub id or folder, its preset if it has one, and the options of `from_pretrained`."""
     if Path(name).is_dir():
         return str(Path(name)), None, {"local_files_only": True}
+    if Path(name).is_file():
+        raise ValueError(f"'{name}' is a file. Give the folder that holds the checkpoint.")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ValueError(f"There is no folder '{name}' to load a checkpoint from.")
     if name in EMBEDDED:
@@ -268,7 +276,8 @@ def _embedded_folder(name: str) -> str:
 
 def _open_tokenizer(source: str, options: Dict[str, Any]) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, **options)
+        with without_warnings():
+            tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True, trust_remote_code=False, **options)
     except Exception as err:
         raise ValueError(_load_error(source, "tokenizer", err)) from err
     if not tokenizer.is_fast:
@@ -314,15 +323,19 @@ def _lowercases(tokenizer: Any) -> bool:
 
 
 def _load_error(source: str, what: str, err: Exception) -> str:
+    # transformers lists each network that it has, behind what is wrong.
+    said = textwrap.shorten(f"{type(err).__name__}: {err}", 300, placeholder=" …")
     if Path(source).is_dir():
         files = sorted(path.name for path in Path(source).iterdir())
         return (
-            f"Cannot load the {what} in the folder '{source}' ({type(err).__name__}: {err}). It must hold "
+            f"Cannot load the {what} in the folder '{source}' ({said}). It must hold "
             f"config.json, the weights (model.safetensors, or pytorch_model.bin without pickled code) and the "
             f"tokenizer's files (vocab.txt or tokenizer.json), whole; it holds {', '.join(files) or 'nothing'}."
         )
+    near = get_close_matches(source, [*EMBEDDED, *PRESETS], n=1)
+    meant = f" Did you mean '{near[0]}'?" if near else ""
     return (
-        f"There is no folder '{source}', and the {what} cannot be loaded from the Hugging Face hub or its local cache ({type(err).__name__}: "
-        f"{err}). Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
-        "name."
+        f"There is no folder '{source}', and the {what} cannot be loaded from the Hugging Face hub or its local cache ({said}). "
+        f"Check the id and the network; or download the checkpoint's folder elsewhere, and give its path as "
+        f"name. Without a network there is {' or '.join(map(repr, EMBEDDED))}.{meant}"
     )

@@ -3,16 +3,16 @@
 import logging
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Union
 
 import numpy
-import spacy
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config, Model
 
 from ..corpora.jsonl import jsonl_records
+from ..loading import find_pipeline, open_pipeline, save_pipeline
 from .agreement import agreement
 from .component import ClinicalBert
 from .engines import Quantized, takes_types, to_openvino
@@ -78,7 +78,7 @@ def quantize_network(model: Model, docs: List[Doc], recipe: Recipe = RECIPES[0])
 
 
 def quantize_pipeline(
-    source: Path,
+    source: Union[str, Path],
     notes: Path,
     target: Path,
     *,
@@ -88,19 +88,20 @@ def quantize_pipeline(
 ) -> Dict[str, float]:
     """Write a pipeline whose encoder predicts in int8; see `python -m spacy clinicalbert quantize --help`.
 
-    source, target (Path): Folders of saved pipelines.
+    source (Union[str, Path]): A folder or an installed package.
     notes (Path): JSON lines with "text", or .spacy. Every other note calibrates, the others are compared on.
+    target (Path): The folder to write to.
     min_agreement (float): The least `agreement` with float32 in every head.
     max_notes (int): Take no more than these, at equal distances.
     say (Callable[[str], None]): Gets a line for each recipe that is tried.
     RETURNS (Dict[str, float]): The agreement of what was written.
     RAISES (ValueError): No recipe agrees enough; or something is missing, and what.
     """
-    nlp = spacy.load(source)
+    nlp = open_pipeline(source)
     encoders = {name: pipe for name, pipe in nlp.pipeline if isinstance(pipe, ClinicalBert)}
     if not encoders:
         raise ValueError(f"The pipeline '{source}' has no component of the factory clinicalbert to quantize.")
-    if target.resolve() == source.resolve():
+    if target.resolve() == find_pipeline(source).resolve():
         raise ValueError("Write to another folder than the pipeline's: the two are to be compared.")
     texts = _read_texts(notes, nlp, max_notes)
     calibrating, comparing = texts[::2], texts[1::2]
@@ -148,7 +149,7 @@ def _annotate(nlp: Language, encoders: Dict[str, ClinicalBert], texts: List[str]
 
 
 def _save(nlp: Language, encoders: Dict[str, ClinicalBert], target: Path) -> None:
-    nlp.to_disk(target)
+    save_pipeline(nlp, target)
     config = Config().from_disk(target / "config.cfg", interpolate=False)
     for name in encoders:
         config["components"][name]["model"]["precision"] = "int8"

@@ -5,12 +5,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-import spacy
 from spacy.training import Example
 from spacy.util import load_config
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
+from ..loading import open_pipeline
 from .gold import spread
 from .heat_map import plot_heat_map
 from .mistakes import Mistakes, find_mistakes
@@ -50,7 +50,7 @@ def draw_file(path: Path) -> Tuple[str, Draw]:
         if groups:
             return "scores", lambda target: plot_scores(groups, target, label="score, with its 95 % interval")
     raise ValueError(
-        f"'{path}' cannot be drawn. Give the folder of a training or pretraining run, or a file of transfer, scripts/evaluate.py or benchmarks.throughput."
+        f"'{path}' cannot be drawn. Give the folder of a run of `spacy clinicalbert train` or `pretrain`, or a file of transfer --json, scripts/evaluate.py or benchmarks.throughput."
     )
 
 
@@ -64,7 +64,7 @@ def draw_pipeline(pipeline: str, source: str, max_notes: Optional[int] = None) -
         probabilities that can be calibrated.
     RAISES (ValueError): The notes are annotated for nothing that the pipeline finds.
     """
-    nlp = spacy.load(pipeline)
+    nlp = open_pipeline(pipeline)
     docs = spread(list(read_corpus(source, nlp, Report())), max_notes)
     mistakes = find_mistakes(nlp, docs)  # says what is wrong, if the notes have nothing
     if mistakes.failures:
@@ -174,7 +174,7 @@ def confusion(mistakes: Mistakes, task: str) -> Dict[Tuple[str, str], int]:
 
 def calibrations(pipeline: str, docs: List[Any]) -> Dict[Tuple[str, str], Any]:
     """How well probabilities fit as they are. (Fitting them changes a pipeline, which is loaded for it, and not written.)"""
-    nlp = spacy.load(pipeline)
+    nlp = open_pipeline(pipeline)
     names = [name for name, pipe in nlp.pipeline if hasattr(pipe, "calibrate")]
     if not names:
         return {}

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-import spacy
 from spacy.training import Example
-from spacy.util import load_config, resolve_dot_names
+from spacy.util import resolve_dot_names
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
+from ..loading import find_pipeline, open_config, open_pipeline, save_pipeline
 from ..pipeline.calibration import NEVER, Calibration
 from .plots import save
 
@@ -33,12 +33,14 @@ def calibrate_pipeline(
     RETURNS (Calibrations): What was done.
     RAISES (ValueError): No component can be calibrated, or the notes have no annotation for any.
     """
-    nlp = spacy.load(pipeline)
+    if output.resolve() == find_pipeline(pipeline).resolve():
+        raise ValueError("Write to another folder than the pipeline's.")
+    nlp = open_pipeline(pipeline)
     components = {name: pipe for name, pipe in nlp.pipeline if hasattr(pipe, "calibrate")}
     if not components:
         raise ValueError(f"'{pipeline}' has no component to calibrate, such as clinical_assertion.")
     if source.endswith(".cfg"):
-        config = load_config(source, overrides=dict(overrides), interpolate=True)
+        config = open_config(source, overrides, interpolate=True)
         (corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
         references = [example.reference for example in corpus(nlp)]
     elif overrides:
@@ -57,7 +59,7 @@ def calibrate_pipeline(
     }
     if not found:
         raise ValueError(f"'{source}' has no gold annotation for {', '.join(components)}.")
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     return found
 
 

@@ -10,6 +10,7 @@ from spacy.language import Language
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
+from ..loading import open_pipeline
 from . import counts as why
 from .counts import N_COUNTS, SCORES, count_note, micro_f1
 from .distance import content_words, corpus_distances
@@ -65,7 +66,7 @@ def transfer(
     """
     heads: Dict[str, List[Head]] = {}
     for name, path in pipelines.items():
-        heads[name] = find_heads(spacy.load(path), task)
+        heads[name] = find_heads(open_pipeline(path), task)
         if not any(head.labels for head in heads[name]):
             raise ValueError(f"The pipeline '{name}' has no component with labels that sets {ASSIGNS[task]}.")
     gold: Dict[str, Corpus] = {}
@@ -84,7 +85,7 @@ def transfer(
     _check_labels(heads, gold, label_map)
     cells: Dict[str, Dict[str, Cell]] = {}
     for pipeline, path in pipelines.items():
-        nlp = spacy.load(path)
+        nlp = open_pipeline(path)
         cells[pipeline] = {}
         for name, corpus in gold.items():
             say(f"{pipeline} on {name}")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -12,6 +11,7 @@ from ..deployment.forms import write_whole
 from ..deployment.notes import Note
 from ..evaluation.gold import spread
 from ..evaluation.mistakes import find_mistakes
+from ..loading import open_pipeline
 from .errors_page import errors_page
 from .explained import Wanted, attended, explained
 from .note_page import note_page
@@ -62,7 +62,7 @@ def render_file(
     asked = choose_note(docs, note_id)
     if asked is None and (questions or extras.explain or extras.attention):
         raise ValueError(f"'{source}' has {len(docs)} notes: say by --id which of them it is about.")
-    nlp = spacy.load(pipeline)
+    nlp = open_pipeline(pipeline)
     nlp.max_length = max_length or nlp.max_length
     about = f"{nlp.meta.get('lang', '')}_{nlp.meta.get('name', '')} {nlp.meta.get('version', '')}"
     if asked is None:
@@ -71,22 +71,41 @@ def render_file(
         wrong = f"{len(mistakes.entities)} entities and {len(mistakes.categories)} notes' categories"
         said = f"{wrong} are not as the notes are annotated."
     else:
-        page = render_note(nlp, Asked(asked.note, [*asked.questions, *questions]), extras, about=about)
-        said = "The page of one note."
+        problems: List[str] = []
+        page = render_note(
+            nlp, Asked(asked.note, [*asked.questions, *questions]), extras, about=about, say=problems.append
+        )
+        said = " ".join(["The page of one note.", *(f"Not on it: {each}" for each in problems)])
+    output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(output, page.encode("utf8"))
     return f"{said} It holds text of notes: keep '{output}' as you keep these."
 
 
-def render_note(nlp: Language, asked: Asked, extras: Extras = Extras(), *, about: str = "") -> str:
+def render_note(
+    nlp: Language,
+    asked: Asked,
+    extras: Extras = Extras(),
+    *,
+    about: str = "",
+    say: Callable[[str], None] = lambda problem: None,
+) -> str:
     """Run a pipeline on a note, and make its page.
 
     nlp (Language), asked (Asked): See `run_note`.
     extras (Extras): What else it shows. What cannot be explained stands on the page with the reason.
     about (str): See `note_page`.
+    say (Callable[[str], None]): Gets what cannot be shown, a sentence each.
     RETURNS (str): HTML.
     RAISES (ValueError): The pipeline fails on the note; the error does not hold its text.
     """
-    return run_note(nlp, asked, lambda doc, problems: make_page(doc, nlp, extras, problems, about=about))
+
+    def make(doc: Doc, problems: List[str]) -> str:
+        page = make_page(doc, nlp, extras, problems, about=about)
+        for each in problems:
+            say(each)
+        return page
+
+    return run_note(nlp, asked, make)
 
 
 def run_note(nlp: Language, asked: Asked, make: Callable[[Doc, List[str]], Any]) -> Any:
@@ -107,15 +126,14 @@ def run_note(nlp: Language, asked: Asked, make: Callable[[Doc, List[str]], Any])
         if asked.questions:
             doc._.questions = list(asked.questions)
 
-    made, failures = Annotator(nlp, lambda doc, note: make(doc, problems), ask)([asked.note])
+    made, failures = Annotator(nlp, lambda doc, note: make(doc, list(problems)), ask)([asked.note])
     if failures:
         raise ValueError(f"The note could not be annotated: {failures[0].reason}.")
     return made[0]
 
 
 def make_page(doc: Doc, nlp: Language, extras: Extras, problems: List[str], **settings: Any) -> str:
-    """RETURNS (str): The page of a note, with what `extras` says; see `note_page`."""
-    problems = list(problems)
+    """RETURNS (str): The page of a note, with what `extras` says; see `note_page`. What cannot be shown is added to `problems`."""
     explanations, attentions = _explain(doc, nlp, extras, problems)
     return note_page(doc, explanations=explanations, attentions=attentions, problems=problems, **settings)
 

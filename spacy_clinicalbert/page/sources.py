@@ -36,9 +36,10 @@ def read_source(source: str) -> List[Doc]:
             raise ValueError(f"'{source}' is not there.")
         install_extensions()
         nlp.max_length = 2**31
-        return [nlp.make_doc(whole_text(source).removeprefix("\ufeff"))]
-    docs = list(read_corpus(source, nlp, Report()))
-    if not docs:
+        docs = [nlp.make_doc(whole_text(source).removeprefix("\ufeff"))]
+    else:
+        docs = list(read_corpus(source, nlp, Report()))
+    if not any(doc.text.strip() for doc in docs):
         raise ValueError(f"'{source}' has no notes with text.")
     return docs
 

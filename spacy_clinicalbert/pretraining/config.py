@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from spacy.util import load_config
 from thinc.api import Config
 
+from ..loading import open_config
 from ..settings import changed_settings
 from .schedule import rate_at
 
@@ -185,7 +185,7 @@ def read_config(path: Union[str, Path], overrides: Optional[Dict[str, Any]] = No
     RETURNS (Pretraining): The config with all defaults.
     RAISES (ValueError): Names each setting that is missing, unknown or out of range.
     """
-    return check_config(load_config(path, overrides=overrides or {}, interpolate=True), str(path))
+    return check_config(open_config(path, overrides or {}, interpolate=True), str(path))
 
 
 def check_config(config: Dict[str, Any], where: str) -> Pretraining:
@@ -193,8 +193,16 @@ def check_config(config: Dict[str, Any], where: str) -> Pretraining:
     try:
         return Pretraining.model_validate(dict(config))
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in error.errors()]
+        lines = [f"  {'.'.join(map(str, each['loc'])) or 'config'}: {_plain(each)}" for each in error.errors()]
     raise ValueError("\n".join([f"'{where}' is no config of a pretraining run:", *lines]))
+
+
+def _plain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    if error["input"] is None:
+        return "it has no value; set it, or the [paths] that it takes, as by --paths.notes PATH"
+    return error["msg"]
 
 
 def changes_of_run(old: Pretraining, new: Pretraining, n_done: int = 0) -> List[str]:

@@ -19,7 +19,7 @@ from spacy.training.loop import (
     update_meta,
 )
 from spacy.util import registry, resolve_dot_names
-from thinc.api import Config, fix_random_seed, set_gpu_allocator
+from thinc.api import Config, ConfigValidationError, fix_random_seed, set_gpu_allocator
 from wasabi import Printer
 
 from ..encoder.component import ClinicalBert
@@ -51,7 +51,7 @@ def train(
     stdout (IO): Gets the log.
     stderr (IO): Gets the logger's progress bar.
     RETURNS (Optional[int]): The signal that stopped the run; None where it came to its end.
-    RAISES (RunError): The output holds a run already, or the checkpoint is of another config or other data.
+    RAISES (RunError): The output holds a run already, the checkpoint is of another config or other data, or the run cannot begin.
     """
     found = step_folders(output)
     if found and not resume:
@@ -59,8 +59,14 @@ def train(
     checkpoint = Checkpoint(found[-1]) if found else None
     if checkpoint is not None:
         checkpoint.check_config(config)
-    nlp = init_nlp(config, use_gpu=use_gpu)
-    return Run(nlp, config, output, checkpoint, use_gpu, stdout).train(checkpoint_minutes * 60, stdout, stderr)
+    try:
+        nlp = init_nlp(config, use_gpu=use_gpu)
+        begun = Run(nlp, config, output, checkpoint, use_gpu, stdout)
+    except ConfigValidationError:
+        raise
+    except ValueError as error:  # a path that is not there, a checkpoint that cannot be had, notes without labels
+        raise RunError(str(error)) from error
+    return begun.train(checkpoint_minutes * 60, stdout, stderr)
 
 
 class Run:

@@ -52,3 +52,10 @@ def test_read_corpus_says_what_is_wrong(tmp_path, name, content, message):
     with pytest.raises(ValueError, match=message) as error:
         read(tmp_path / name)
     assert "fever" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["notes.json", "notes.jsonl"])
+def test_read_corpus_says_that_a_format_is_misspelt(tmp_path, name):
+    (tmp_path / name).write_text("[]")
+    with pytest.raises(ValueError, match="There is no format 'labelstudio'. Formats: .*label_studio"):
+        read(f"labelstudio:{tmp_path / name}")

@@ -177,3 +177,8 @@ def test_package_has_no_other_helpers():
 
 def test_errors_are_described_without_their_message():
     assert describe(ValueError("text")) == "ValueError"
+
+
+def test_one_text_in_place_of_a_list_is_an_error():
+    with pytest.raises(ValueError, match="a list of texts"):
+        list(spacy_clinicalbert.annotate("fever", make_nlp()))

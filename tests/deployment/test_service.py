@@ -80,6 +80,24 @@ def test_refusals_repeat_nothing_of_the_body(content, status, caplog):
     assert SECRET not in answer.text and SECRET not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "content, kind, said",
+    [
+        (
+            '{"text": "fever"}',
+            "text/plain",
+            "is not a JSON object; is the header Content-Type: application/json there?",
+        ),
+        ('{"txt": "fever"}', "application/json", "body has a field that is not known; body.text is missing"),
+        ('{"text": "fever', "application/json", "body is not JSON"),
+    ],
+)
+def test_refusals_say_plainly_what_is_wrong(content, kind, said):
+    with TestClient(make_app(make_nlp())) as client:
+        answer = client.post("/annotate", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 422 and said in answer.json()["detail"]
+
+
 def test_why_the_pipeline_failed_stands_in_the_log_alone(caplog):
     with TestClient(make_app(make_nlp("bulk_fails_on_bad"))) as client:
         answer = client.post("/annotate", json={"text": "bad"})

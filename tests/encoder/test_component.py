@@ -344,3 +344,19 @@ def test_logs_hold_no_note_text(toy, caplog):
     nlp = make_nlp(toy, HEADS)
     list(nlp.pipe(["secretword denies", ""]))
     assert "secretword" not in caplog.text
+
+
+@pytest.mark.parametrize("factory", ["textcat", "clinical_ner", "clinical_note_classifier"])
+@pytest.mark.parametrize("upstream", [None, "clinicalbrt"])
+def test_head_without_an_encoder_says_so(toy, factory, upstream):
+    nlp = spacy.blank("en")
+    if upstream:
+        nlp.add_pipe("clinicalbert", config=encoder_config(toy))
+    architecture = "WindowListener" if factory == "clinical_note_classifier" else "Listener"
+    listener = {"@architectures": f"spacy-clinicalbert.{architecture}.v1", "upstream": upstream or "*"}
+    nlp.add_pipe(factory, config={"model": {"tok2vec": listener}})
+    example = Example.from_dict(
+        nlp.make_doc("Denies pain ."), {"entities": [(7, 11, "P")], "cats": {"a": 1.0, "b": 0.0}}
+    )
+    with pytest.raises(ValueError, match="belongs to no component clinicalbert. Add one"):
+        nlp.initialize(lambda: [example])

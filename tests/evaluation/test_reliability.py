@@ -33,7 +33,7 @@ def test_command_writes_a_pipeline_with_temperatures_and_a_plot(saved, tmp_path)
     assert result.exit_code == 0, result.output
     assert "| clinical_assertion | certainty | 7 |" in result.output
     assert "| clinical_assertion | time | historical |" in result.output
-    assert "cough" not in result.output
+    assert f"Written to {tmp_path / 'out'}" in result.output and "cough" not in result.output
     nlp = spacy.load(tmp_path / "out")
     cfg = nlp.get_pipe("clinical_assertion").cfg
     assert set(cfg["temperatures"]) == {"certainty", "time"} and set(cfg["thresholds"]["time"]) == {"historical"}
@@ -46,6 +46,11 @@ def test_command_writes_a_pipeline_with_temperatures_and_a_plot(saved, tmp_path)
     first = plot.read_bytes()
     run(*args)
     assert plot.read_bytes() == first
+
+
+def test_command_does_not_write_over_the_pipeline(saved):
+    result = run(saved / "pipeline", saved / "notes.spacy", saved / "pipeline")
+    assert result.exit_code == 1 and "Write to another folder" in result.output
 
 
 def test_command_leaves_the_vectors_on_and_the_cleaner_in_the_pipeline(saved, tmp_path):

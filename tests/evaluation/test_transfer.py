@@ -287,7 +287,18 @@ def test_command_gives_tables_json_and_plot_without_text(tmp_path, pipelines, co
     labels.write_text('{"DISEASE": ["Disease", "Disorder"]}')
     out, plot = tmp_path / "new" / "out.json", tmp_path / "new" / "out.svg"
     done = invoke(
-        pipelines, corpora, "--labels", str(labels), "--json", str(out), "--plot", str(plot), "--samples", "50"
+        pipelines,
+        corpora,
+        "--labels",
+        str(labels),
+        "--json",
+        str(out),
+        "--plot",
+        str(plot),
+        "--samples",
+        "50",
+        "--max-notes",
+        "9",
     )
     assert done.exit_code == 0, done.output
     assert "| careful | full | 2 | 3 | 3 | DISEASE | 1.00 (1.00 to 1.00) |" in done.output
@@ -310,7 +321,7 @@ def test_command_gives_tables_json_and_plot_without_text(tmp_path, pipelines, co
         (["--plot", "a.pdf"], "A heat map is written as .png or .svg, not as '.pdf'"),
         (["--pipeline", "nowhere"], "--pipeline wants NAME=PATH"),
         (["--pipeline", "careful=again"], "--pipeline has the same name twice"),
-        (["--pipeline", "new=not/there"], "Can't find model 'not/there'"),
+        (["--pipeline", "new=not/there"], "'not/there' is neither the folder"),
         (["--corpus", "new=not/there.spacy"], "'not/there.spacy' is not there"),
     ],
 )

@@ -22,6 +22,7 @@ def notes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in NOTES), encoding="utf8")
     (tmp_path / "note.txt").write_text("HPI: Denies chest pain.\r\nPLAN: aspirin.", encoding="utf8", newline="")
+    (tmp_path / "empty.txt").write_text("\n")
     docs = list(to_docs(NOTES, spacy.blank("en"), Report()))
     DocBin(store_user_data=True, docs=docs).to_disk(tmp_path / "notes.spacy")
     return tmp_path
@@ -46,8 +47,11 @@ def test_render_writes_the_page_of_a_note(pipeline, notes, arguments, text):
 
 
 def test_render_says_which_questions_nobody_answers(pipeline, notes):
-    assert run(pipeline, "note.txt", "--question", "Why?").exit_code == 0
-    assert "no component clinical_qa" in check((notes / "page.html").read_text(encoding="utf8")).text
+    shown = run(pipeline, "note.txt", "--question", "Why?", "-o", "new/page.html")
+    assert (
+        shown.exit_code == 0 and "Not on it: The questions: the pipeline has no component clinical_qa." in shown.output
+    )
+    assert "no component clinical_qa" in check((notes / "new" / "page.html").read_text(encoding="utf8")).text
 
 
 @pytest.mark.parametrize("source", ["notes.jsonl", "notes.spacy"])
@@ -75,6 +79,7 @@ def test_render_shows_what_is_wrong_in_several_notes(notes, tmp_path_factory, so
     [
         (["none.txt"], "is not there"),
         (["none.jsonl"], "is not there"),
+        (["empty.txt"], "'empty.txt' has no notes with text"),
         (["note.dat"], "neither .spacy, .jsonl nor .parquet"),
         (["notes.jsonl", "--id", "n9"], "None of the 3 notes has the id 'n9'"),
         (["notes.jsonl", "--question", "Why?"], "say by --id"),

@@ -163,4 +163,7 @@ def test_view_serves_this_machine_alone_and_sends_nothing():
 def test_view_says_that_there_is_no_such_pipeline():
     pytest.importorskip("streamlit")
     shown = CliRunner().invoke(app, ["view", "nowhere"])
-    assert shown.exit_code == 1 and "'nowhere' is neither a folder nor an installed pipeline" in shown.output
+    assert (
+        shown.exit_code == 1
+        and "'nowhere' is neither the folder of a saved pipeline nor an installed one" in shown.output
+    )

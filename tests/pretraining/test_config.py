@@ -23,7 +23,8 @@ def test_shipped_config_is_read_and_written_and_read_again(name, tmp_path):
     "changes, named",
     [
         ({"pretraining": {"max_steps": 0}}, "pretraining.max_steps"),
-        ({"pretraining": {"max_step": 3}}, "pretraining.max_step"),
+        ({"pretraining": {"max_step": 3}}, "pretraining.max_step: there is no such setting"),
+        ({"corpus": {"sources": {"a": {"path": None}}}}, "corpus.sources.a.path: it has no value; set it"),
         ({"objective": {"units": "sentences"}}, "objective.units"),
         ({"objective": {"units": "concepts"}}, "corpus.concepts"),
         ({"encoder": {"config": {"model_type": "bert"}}}, "either name"),

@@ -231,6 +231,10 @@ def test_commands_say_how_they_ended(joint_config, tmp_path, stop_in):
         and (tmp_path / "labels").is_dir()
     )
     command = ["train", str(config), "--output", str(output)]
+    found = CliRunner().invoke(app, [*command, "--paths.labels", str(tmp_path / "nowhere")])
+    assert isinstance(found.exception, SystemExit) and found.exit_code == 1 and "nowhere" in found.output
+    found = CliRunner().invoke(app, [*command, "--gpu-id", "99"])
+    assert isinstance(found.exception, SystemExit) and found.exit_code == 1 and "GPU" in found.output
     with stop_in(1):
         found = CliRunner().invoke(app, command)
     assert found.exit_code == 128 + signal.SIGTERM and "Stopped behind step 1" in found.output

@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from ...loading import open_pipeline
 from ...tokenizer import blank_clinical
 from ..docs import GOLD, Record, install_extensions, span_attributes
 from ..files import at, json_lines
@@ -73,7 +74,7 @@ def load_nlp(name: str) -> Language:
     if name == "clinical":
         return blank_clinical()
     try:
-        return spacy.blank(name) if name.isalpha() and len(name) <= 3 else spacy.load(name)
+        return spacy.blank(name) if name.isalpha() and len(name) <= 3 else open_pipeline(name)
     except (OSError, ImportError, ValueError) as error:
         raise UnusableCorpus(f"The tokenizer '{name}' cannot be loaded: {error}") from None
 

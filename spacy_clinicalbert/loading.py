@@ -1,0 +1,65 @@
+"""Pipelines and configs by the names that a user gives."""
+
+import re
+from pathlib import Path
+from typing import Any, Mapping, Union
+
+import spacy
+from spacy import util
+from spacy.language import Language
+from thinc.api import Config
+
+from .corpora.files import text_lines
+
+_SECTION = re.compile(r"\[[\w.*-]+\]\s*")
+
+
+def find_pipeline(name: Union[str, Path]) -> Path:
+    """Find a pipeline, as `spacy.load` does.
+
+    name (Union[str, Path]): The folder of a saved pipeline, or an installed package.
+    RETURNS (Path): The folder, or that of the package.
+    RAISES (ValueError): There is none; says what is there.
+    """
+    if util.is_package(str(name)):
+        return util.get_package_path(str(name))
+    folder = Path(name)
+    if not folder.exists():
+        raise ValueError(f"'{name}' is neither the folder of a saved pipeline nor an installed one.")
+    if not (folder / "config.cfg").is_file():
+        found = [each for each in ("model-best", "model-last") if (folder / each / "config.cfg").is_file()]
+        which = f" It holds one as '{folder / found[0]}'." if found else " Name the folder that spaCy's to_disk wrote."
+        raise ValueError(f"'{name}' is not a saved pipeline: it has no config.cfg.{which}")
+    return folder
+
+
+def open_pipeline(name: Union[str, Path]) -> Language:
+    """Load a pipeline.
+
+    name (Union[str, Path]): The folder of a saved pipeline, or an installed package.
+    RETURNS (Language): The pipeline.
+    RAISES (ValueError): There is none, or it is damaged. RAISES (OSError): It cannot be read.
+    """
+    find_pipeline(name)
+    return spacy.load(name)
+
+
+def save_pipeline(nlp: Language, folder: Path) -> None:
+    """Write a pipeline, and the folders above it, which spaCy does not make."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(folder)
+
+
+def open_config(path: Union[str, Path], overrides: Mapping[str, Any] = {}, *, interpolate: bool = False) -> Config:
+    """Read a config.
+
+    path (Union[str, Path]): The file.
+    overrides (Mapping[str, Any]): Settings in place of the file's, by their dotted names.
+    interpolate (bool): Whether to fill in its variables.
+    RETURNS (Config): The config.
+    RAISES (ValueError): It is none. The error does not show a line, for the file could be a note.
+    """
+    lines = (line for _, line in text_lines(path) if line.strip() and not line.startswith(("#", ";")))
+    if not _SECTION.fullmatch(next(lines, "")):
+        raise ValueError(f"'{path}' is not a config: it does not begin with a [section].")
+    return util.load_config(path, overrides=dict(overrides), interpolate=interpolate)
