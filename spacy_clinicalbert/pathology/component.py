@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 
-from .found import Found
+from .found import Found, Report, make_report
 from .grade import find_grades
 from .inferred import add_inferred
 from .invasion import find_invasion
@@ -19,7 +19,7 @@ from .sizes import find_sizes
 from .stage import find_stage
 from .types import find_types
 
-FINDERS: Tuple[Callable[[str], Iterator[Found]], ...] = (
+FINDERS: Tuple[Callable[[Report], Iterator[Found]], ...] = (
     find_sites, find_procedures, find_types, find_grades, find_sizes, find_margins, find_invasion, find_nodes, find_stage, find_markers,
 )  # fmt: skip
 
@@ -74,9 +74,10 @@ class ClinicalPathology(Pipe):
 
 def read_report(text: str) -> PathologyRecord:
     """text (str): A pathology report. RETURNS (PathologyRecord): What it states."""
+    report = make_report(text)
     entries: Dict[Any, Tuple[Found, List[Tuple[int, int]]]] = {}
     for finder in FINDERS:
-        for found in finder(text):
+        for found in finder(report):
             key = (found.field, str(found.value), found.extra.get("name"), found.apart)
             entries.setdefault(key, (found, []))[1].append((found.start, found.end))
     record = PathologyRecord()

@@ -5,7 +5,6 @@ which is why a gap between the words of one phrase may hold a full stop.
 """
 
 import re
-from functools import lru_cache
 from typing import Any, Dict, Iterator, Match, NamedTuple, Pattern, Sequence, Tuple
 
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
@@ -100,24 +99,39 @@ def number(text: str) -> int:
     return sum(TENS[word] if word in TENS else WORDS.index(word) for word in words)
 
 
-# The rules of several fields ask for these of the same report, one after the other.
-@lru_cache(maxsize=1)
-def block_keys(text: str) -> bytes:
-    """text (str): A report. RETURNS (bytes): For each character 1 where it belongs to a list of blocks, and one 0 more."""
+class Report(NamedTuple):
+    """A report, with the parts of it that rules of several fields leave out.
+
+    text (str): Its text.
+    blocks (bytearray): `block_keys`.
+    clinical (bytearray): `clinical_parts`.
+    """
+
+    text: str
+    blocks: bytearray
+    clinical: bytearray
+
+
+def make_report(text: str) -> Report:
+    """text (str): A report. RETURNS (Report): What the finders take."""
+    return Report(text, block_keys(text), clinical_parts(text))
+
+
+def block_keys(text: str) -> bytearray:
+    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to a list of blocks, and one 0 more."""
     inside = bytearray(len(text) + 1)
     for low, high in stretches(text, _BLOCKS_WORDS, 30, 40):
         _mark(inside, text, _BLOCKS.finditer(text, low, high), _BLOCKS_END, _BLOCKS_LENGTH)
-    return bytes(inside)
+    return inside
 
 
-@lru_cache(maxsize=1)
-def clinical_parts(text: str) -> bytes:
-    """text (str): A report. RETURNS (bytes): For each character 1 where it belongs to the clinical history or a surgeon's diagnosis, which is
+def clinical_parts(text: str) -> bytearray:
+    """text (str): A report. RETURNS (bytearray): For each character 1 where it belongs to the clinical history or a surgeon's diagnosis, which is
     not what the pathologist found, and one 0 more."""
     inside = bytearray(len(text) + 1)
     for low, high in stretches(text, _CLINICAL_WORDS, 0, 60):
         _mark(inside, text, _CLINICAL.finditer(text, low, high), _CLINICAL_END, _CLINICAL_LENGTH)
-    return bytes(inside)
+    return inside
 
 
 def _mark(inside: bytearray, text: str, heads: Iterator[Match[str]], last: Pattern[str], length: int) -> None:

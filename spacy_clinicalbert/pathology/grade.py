@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match
 
-from .found import GAP, STOP, Found, clinical_parts, stretches
+from .found import GAP, STOP, Found, Report, stretches
 
 _DEGREE = {"badly": 3, "well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
@@ -78,9 +78,9 @@ _WORDS = (
 )
 
 
-def find_grades(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `grade`, as "G2", "G2-G3", "Fuhrman 3", "Nottingham 8", "Gleason 3+4=7", "low"."""
-    clinical = clinical_parts(text)
+def find_grades(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `grade`, as "G2", "G2-G3", "Fuhrman 3", "Nottingham 8", "Gleason 3+4=7", "low"."""
+    text, clinical = report.text, report.clinical
     for low, high in stretches(text, _WORDS, 45, 110):
         yield from (found for found in _find(text, low, high) if not clinical[found.start])
 
@@ -114,7 +114,10 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
             continue  # the name of a block
         yield Found("grade", f"G{match['a']}", *match.span())
     for match in _LEVEL.finditer(text, low, high):
-        if not (_NOT.search(text, match.start(), match.end() + 40) or _DYSPLASIA.search(text[: match.start()][-30:])):
+        if not (
+            _NOT.search(text, match.start(), match.end() + 40)
+            or _DYSPLASIA.search(text, max(0, match.start() - 30), match.start())
+        ):
             yield Found("grade", match["a"].lower(), *match.span())
     for match in _LEVEL_ITEM.finditer(text, low, high):
         if not _NOT.search(text, max(0, match.start() - 40), match.start()):

@@ -1,9 +1,9 @@
 """Invasion of lymphatics and vessels, and of nerves."""
 
 import re
-from typing import Iterator, List, Match, Optional, Pattern, Tuple
+from typing import Iterator, List, Match, Optional, Pattern
 
-from .found import INSIDE, Found, clinical_parts, is_definition, stretches
+from .found import INSIDE, Found, Report, is_definition, stretches
 
 _VESSELS = (
     r"(?:angio-?(?=invasion)|(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
@@ -71,9 +71,9 @@ _OTHER = re.compile(
 _WORDS = ("invasi", "vessels", "permeat", "involvement", "embol", "infiltration", "lvi", "pni", "vessel)", "vessels)")
 
 
-def find_invasion(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `lymphovascular_invasion`, `perineural_invasion`: "present", "absent", "indeterminate"."""
-    clinical = clinical_parts(text)
+def find_invasion(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `lymphovascular_invasion`, `perineural_invasion`: "present", "absent", "indeterminate"."""
+    text, clinical = report.text, report.clinical
     for low, high in stretches(text, _WORDS, 110, 110):
         for found in _find(text, low, high):
             if not clinical[found.start]:
@@ -85,7 +85,7 @@ def find_invasion(text: str) -> Iterator[Found]:
 
 
 def _find(text: str, low: int, high: int) -> Iterator[Found]:
-    shared = []
+    shared = bytearray(high - low)  # 1 where one expression names two fields
     for match in _SHARED.finditer(text, low, high):
         value = _status(match)
         if match["how"]:
@@ -93,7 +93,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         elif value == "present" and _negation(text, match) is not None:
             value = "absent"
         if value:
-            shared.append(match.span())
+            shared[match.start() - low : match.end() - low] = b"\1" * len(match.group())
             for part in ("first", "second"):
                 field = "perineural_invasion" if match[part].lower() == "perineural" else "lymphovascular_invasion"
                 yield Found(field, value, match.start(part), match.end())
@@ -104,11 +104,11 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if value := _status(match):
             yield Found("lymphovascular_invasion", value, *match.span())
     for field, patterns in _FIELDS:
-        taken: List[Tuple[int, int]] = list(shared)
+        taken = bytearray(shared)
         for pattern in patterns:
             for match in pattern.finditer(text, low, high):
                 start, end = match.span()
-                if any(start < b and a < end for a, b in taken) or not _is_about(text, match, field):
+                if any(taken[start - low : end - low]) or not _is_about(text, match, field):
                     continue
                 value = _status(match)
                 if value == "present" and (negation := _negation(text, match)) is not None:
@@ -116,7 +116,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
                 if value:
                     yield Found(field, value, start, end)
                     if value != "present":
-                        taken.append((start, end))
+                        taken[match.start() - low : end - low] = b"\1" * (end - match.start())
 
 
 def _is_about(text: str, match: Match[str], field: str) -> bool:

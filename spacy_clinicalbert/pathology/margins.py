@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match, Tuple
 
-from .found import INSIDE, Found, clinical_parts, stretches
+from .found import INSIDE, Found, Report, stretches
 
 _MARGIN = r"\b(?:margins?(?:\sof\sresection)?|resection\s(?:lines?|surfaces?|borders?|edges?|planes?)|lines?\sof\sresection|surgical\sedges?|cut\send)\b"
 _WORDS = ("margin", "resection", "cut end", "surgical edge")
@@ -15,7 +15,10 @@ _STATUSES = (
         rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}",
     ),
     ("close", r"close\b|near\b|abut\w{0,4}"),
-    ("involved", r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement|(?:shows?|contains?|with)\s(?!no\b|negative)(?:[a-z-]{2,12}\s){0,3}?(?:carcinoma|tumou?r|adenocarcinoma|neoplasm|malignan)"),
+    (
+        "involved",
+        r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement|(?:shows?|contains?|with)\s(?!no\b|negative)(?:[a-z-]{2,12}\s){0,3}?(?:carcinoma|tumou?r|adenocarcinoma|neoplasm|malignan)",
+    ),
 )
 _FORWARD = [
     (
@@ -72,13 +75,16 @@ _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 _BLANK = re.compile(r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:", re.IGNORECASE)
 
 
-def find_margins(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `margins`: "uninvolved", "involved", "close", "not assessable"."""
-    clinical = clinical_parts(text)
+def find_margins(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `margins`: "uninvolved", "involved", "close", "not assessable"."""
+    text, clinical = report.text, report.clinical
     for low, high in stretches(text, _WORDS, 170, 170):
         yield from (found for found in _find(text, low, high) if not clinical[found.start])
     for match in _R0.finditer(text):
-        if re.search(r"[Rr]esection|RESECTION|[Mm]argin|MARGIN|stag|pT|pN|pM|L\d|V\d", text[max(0, match.start() - 40) : match.start()]):
+        if re.search(
+            r"[Rr]esection|RESECTION|[Mm]argin|MARGIN|stag|pT|pN|pM|L\d|V\d",
+            text[max(0, match.start() - 40) : match.start()],
+        ):
             yield Found("margins", "uninvolved" if match["n"] in "0O" else "involved", *match.span())
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Dict, Iterator, List, Match, Tuple
 
-from .found import Found
+from .found import Found, Report
 from .terms import Vocabulary
 
 # Canonical names, and how they are written.
@@ -71,8 +71,9 @@ _ONLY_PERFORMED = re.compile(r"[^.;]{0,60}?\b(?:performed|ordered|requested|pend
 _IN_WORD = re.compile(r"[A-Za-z]")
 
 
-def find_markers(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `marker` with `name`: "positive", "negative", "indeterminate", "20%", "1+"."""
+def find_markers(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `marker` with `name`: "positive", "negative", "indeterminate", "20%", "1+"."""
+    text = report.text
     run: List[Tuple[str, Match[str]]] = []  # names of one list
     for name, match in _VOCABULARY.find(text):
         if _IN_WORD.match(text, match.end()) and _IN_WORD.match(text, match.end() - 1):

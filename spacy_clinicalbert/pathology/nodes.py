@@ -1,7 +1,8 @@
 """Lymph nodes examined and positive."""
 
 import re
-from typing import Any, Dict, FrozenSet, Iterator, List, Match, NamedTuple, Optional
+from operator import or_
+from typing import Any, Dict, FrozenSet, Iterator, Match, NamedTuple, Optional
 
 from .found import (
     GAP,
@@ -12,8 +13,7 @@ from .found import (
     TENS,
     WORDS,
     Found,
-    block_keys,
-    clinical_parts,
+    Report,
     number,
     stretches,
 )
@@ -31,47 +31,79 @@ _FOUND = r"(?:(?:were\s|are\s|is\s)?(?:examined|identified|found|retrieved|recov
 _SHOWS = rf"(?:with|contain|show|prove|are|is|was|were|has|have)\w{{0,3}}\s(?!no\b|free|negative){INSIDE}{{0,25}}?(?:metasta|positive|involve|{_TUMOUR})"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
 _RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
-# Each pattern has `positive`, `examined` or both; `none` marks the free ones.
-_PATTERNS: List["re.Pattern[str]"] = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
-        rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
-        rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
-        rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
-        rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
-        rf"\bnumber\sof\s{_NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b",
-        rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{_NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
-        rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
-        rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
-        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
-        rf"\b(?P<none>{_NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
-        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}(?!\s[cm]m\b)\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
-        rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{_NODES}\s)?{_SHOWS}",
-        rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving)\s(?P<positive>{_HOW_MANY}){_FIGURE}(?!\s(?:of|out|to)\b)\s{_KIND}{_NODES}",
-        rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
-        _FRACTION,
-        _RATIO,
-        rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
-        rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)",
-        rf"\b{_NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{_TUMOUR}",
-        rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)",
-        rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
+# Each expression has `positive`, `examined` or both; `none` marks the free ones. Before it stands a word of all that it matches, which is cheap to look for,
+# "#" where it begins with a number or "no" and is tried where one stands.
+_PATTERNS = [
+    (word, re.compile(expression, re.IGNORECASE))
+    for word, expression in (
+        (
+            "#",
+            rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
+        ),
+        (
+            "of",
+            rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{_POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
+        ),
+        (
+            "",
+            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
+        ),
+        (
+            "",
+            rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
+        ),
+        (
+            "",
+            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        ),
+        ("number", rf"\bnumber\sof\s{_NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b"),
+        (
+            "number",
+            rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{_NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
+        ),
+        (
+            "",
+            rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+        ),
+        (
+            "#",
+            rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
+        ),
+        (
+            "#",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
+        ),
+        ("", rf"\b(?P<none>{_NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}"),
+        (
+            "#",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}(?!\s[cm]m\b)\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
+        ),
+        ("of", rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{_NODES}\s)?{_SHOWS}"),
+        (
+            "metasta",
+            rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving)\s(?P<positive>{_HOW_MANY}){_FIGURE}(?!\s(?:of|out|to)\b)\s{_KIND}{_NODES}",
+        ),
+        (
+            "#",
+            rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
+        ),
+        ("#", _FRACTION),
+        (":", _RATIO),
+        (
+            "#",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
+        ),
+        ("#", rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)"),
+        ("not", rf"\b{_NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{_TUMOUR}"),
+        ("", rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)"),
+        (
+            "",
+            rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
+        ),
     )
 ]
-# Those that begin with a number are tried where one stands.
-_BY_NUMBER = [bool(re.match(r"\\b\(\?P<|\(\?<!\[\\[wd]/\.?\]\)\(\?P<", pattern.pattern)) for pattern in _PATTERNS]
-# What stands in all that a pattern matches, by a mark of the pattern; looking for it first is cheap.
-_NEEDS = (
-    (r"(?<!evidence )\bmetasta", "metasta"),
-    ("(?P<none>not)", "not "),
-    (r"\s?/\s?(?P<examined>", "/"),
-    (r"\s?:\s?(?P<examined>", ":"),
-    (r"\bof\s(?:which|these)", "of "),
-    (r"\bnumber\sof\s", "number of"),
-)
-_NEEDED = [next((word for mark, word in _NEEDS if mark in pattern.pattern[:100]), "") for pattern in _PATTERNS]
-_STARTS = frozenset([*WORDS, *TENS, "single", "none", "no"])
+_NUMBERS = {"none": 0, "single": 1}  # beside those of `number`
+_STARTS = frozenset([*WORDS, *TENS, *_NUMBERS, "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
 _LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
@@ -88,21 +120,13 @@ _AGAIN = re.compile(
 _ITEM = re.compile(rf"(?:[:.;]|\b(?:is|was))\s?(?:{NUMBER}|none)$", re.IGNORECASE)
 _TOTAL = re.compile(r"\btotal|summary|\bin all\b|altogether", re.IGNORECASE)
 _STATION = re.compile(rf"\b(?:{STATIONS}|(?:level|station|area|zone|part|chain)\s?[ivx\d]+\w?)\b", re.IGNORECASE)
-
-
-# What a list of counts calls each: "right paracardic: 0/2. left paracardic: 0/2"
+# What a list of counts calls each: "right paracardiac: 0/2. left paracardiac: 0/2"
 _LISTED = re.compile(r"(?:^|[.:;,]\s)(?P<name>[A-Za-z][\w\s/-]{2,40})\s?:\s?\(?$")
 _BARE = re.compile(r"\(?\d{1,2}\s?/")
-_SECTION = re.compile(r"\b(?:gross|macroscop\w{1,6})\s?(?:description|examination|diagnosis)?\s?[:.]|\b(?:diagnos[ie]s|micro\w{0,12}|synop\w{2,4}|conclusion|comment|summary|pathologic\s\w{4,8})\s?[:.]", re.IGNORECASE)
-
-
-class _Container(NamedTuple):
-    field: str
-    figures: Any
-    item: str
-    stations: FrozenSet[str]
-    label: str
-    start: int
+_SECTION = re.compile(
+    r"\b(?:(?P<gross>gross|macroscop\w{1,6})\s?(?:description|examination|diagnosis)?|diagnos[ie]s|micro\w{0,12}|synop\w{2,4}|conclusion|comment|summary|pathologic\s\w{4,8})\s?[:.]",
+    re.IGNORECASE,
+)
 
 
 class _Count(NamedTuple):
@@ -114,13 +138,14 @@ class _Count(NamedTuple):
     pair: Any  # positive and examined, None where neither has a number ("nodes: negative")
 
 
-def find_nodes(text: str) -> Iterator[Found]:
+def find_nodes(report: Report) -> Iterator[Found]:
     """A count is `part` of the report where it holds several and this one is not said to be the total.
 
-    text (str): The report.
+    report (Report): The report.
     YIELDS (Found): `nodes_examined` and `nodes_positive`.
     """
-    counts = list(_counts(text))
+    text = report.text
+    counts = list(_counts(report))
     kinds = ("nodes_examined", "nodes_positive")
     items = [{count.value for count in counts if count.item and count.field == field} for field in kinds]
     several = any(len({count.value for count in counts if count.field == field}) > 1 for field in kinds)
@@ -131,43 +156,19 @@ def find_nodes(text: str) -> Iterator[Found]:
         if (count.item and max(map(len, items)) == 1) or _TOTAL.search(text, max(0, count.start - 60), count.end)
     }
     whole = {(count.field, count.value) for count in totals}
-    seen: List[_Container] = []
     for count in counts:
         part = several and count not in totals and not (count.value and (count.field, count.value) in whole)
-        apart = _container(text, count, seen) if part and count.pair else None
+        apart = _container(text, count) if part and count.pair else None
         yield Found(count.field, count.value, count.start, count.end, (("part", True),) if part else (), apart)
 
 
-def _container(text: str, count: _Count, seen: List["_Container"]) -> int:
-    """What tells two counts of equal value apart: what stands before their figures in a list, the station that they name, else the label of their specimen, else their place.
-
-    seen (List[_Container]): Those that were met, to which this one is added if it is new.
-    RETURNS (int): Its number.
-    """
+def _container(text: str, count: _Count) -> Any:
+    """What tells two counts of equal value apart: what a list calls them, the station that they name, the label of their specimen, else their place."""
     before = text[max(0, count.start - 400) : count.start]
     item = _LISTED.search(before[-60:]) if _BARE.match(text, count.start) else None
     labels = _LABEL.findall(before)
-    new = _Container(
-        count.field,
-        count.value if count.field == "nodes_examined" else count.pair,
-        item["name"].lower() if item else "",
-        _stations(text, count),
-        labels[-1] if labels else "",
-        count.start,
-    )
-    for i, old in enumerate(seen):
-        if old[:2] == new[:2] and _is_same(old, new):
-            return i
-    seen.append(new)
-    return len(seen) - 1
-
-
-def _is_same(old: "_Container", new: "_Container") -> bool:
-    if old.item and new.item:
-        return old.item == new.item
-    if old.stations and new.stations:
-        return old.stations == new.stations
-    return old.start == new.start or (old.label == new.label != "" and not (old.item or new.item))
+    container = (item and item["name"].lower()) or _stations(text, count) or (labels[-1] if labels else count.start)
+    return container if count.field == "nodes_examined" else (container, count.pair)
 
 
 def _stations(text: str, count: _Count) -> FrozenSet[str]:
@@ -178,28 +179,27 @@ def _stations(text: str, count: _Count) -> FrozenSet[str]:
 
 def _is_gross(text: str, start: int) -> bool:
     """Whether the gross description has the place, whose counts are of what was seen by eye."""
-    heads = [each.group().lower() for each in _SECTION.finditer(text, max(0, start - 3000), start)]
-    return bool(heads) and heads[-1].startswith(("gross", "macro"))
+    heads = list(_SECTION.finditer(text, max(0, start - 3000), start))
+    return bool(heads and heads[-1]["gross"])
 
 
-def _counts(text: str) -> Iterator[_Count]:
-    taken = bytearray(block_keys(text))  # 1 where a count stands already, or where none counts
-    for start, in_clinical in enumerate(clinical_parts(text)):
-        taken[start] |= in_clinical
-    for low, high in stretches(text, _WORDS, 140, 200):
-        yield from _counts_of(text, low, high, taken)
+def _counts(report: Report) -> Iterator[_Count]:
+    # 1 where a count stands already, or where none counts
+    taken = bytearray(map(or_, report.blocks, report.clinical))
+    for low, high in stretches(report.text, _WORDS, 140, 200):
+        yield from _counts_of(report.text, low, high, taken)
 
 
 def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
     last = low - _CHAIN  # the end of the last fraction
     starts = list(_numbers(text, low, high))
     words = text[low:high].lower()
-    for pattern, by_number, needed in zip(_PATTERNS, _BY_NUMBER, _NEEDED):
-        if needed not in words:
+    for word, pattern in _PATTERNS:
+        if word != "#" and word not in words:
             continue
         fraction = pattern.pattern in (_FRACTION, _RATIO)
         found = (
-            (pattern.match(text, start, high) for start in starts) if by_number else pattern.finditer(text, low, high)
+            (pattern.match(text, start, high) for start in starts) if word == "#" else pattern.finditer(text, low, high)
         )
         for match in filter(None, found):
             start, end = match.span()
@@ -223,7 +223,7 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                 if any(taken[again.start("examined") : again.end()]):
                     if positive in (None, figures[0]) and examined in (None, figures[1]):
                         continue  # the figures stand for both
-                elif examined == figures[1] and figures[0] in (None, positive, 0) or (
+                elif (examined == figures[1] and figures[0] in (None, positive, 0)) or (
                     examined is None and figures[0] is not None and figures[0] == positive
                 ):
                     # "five of five nodes, no tumor (0/5)": the figures say how many of them have it
@@ -249,7 +249,9 @@ def _numbers(text: str, low: int, high: int) -> Iterator[int]:
 
 def _number(groups: Dict[str, Optional[str]], name: str) -> Optional[int]:
     word = (groups.get(name) or "").strip("()").lower()
-    return {"none": 0, "single": 1}.get(word) if word in ("none", "single") else number(word) if word else None
+    if word in _NUMBERS:
+        return _NUMBERS[word]
+    return number(word) if word else None
 
 
 def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern
 
-from .found import Found, stretches
+from .found import Found, Report, stretches
 from .terms import load_terms, spaced
 
 _NOT_BEFORE = re.compile(
@@ -66,8 +66,9 @@ def _pattern() -> Pattern[str]:
     )
 
 
-def find_procedures(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `procedure`, lower case, without side."""
+def find_procedures(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `procedure`, lower case, without side."""
+    text = report.text
     for low, high in stretches(text, _WORDS, 90, 40):
         for match in _pattern().finditer(text, low, high):
             before = text[max(0, match.start() - 30) : match.start()]

@@ -1,9 +1,9 @@
 """Sites and sides."""
 
 import re
-from typing import Iterator, Match
+from typing import FrozenSet, Iterator, Match
 
-from .found import INSIDE, STATIONS, Found, block_keys, has, stretches
+from .found import INSIDE, STATIONS, Found, Report, has, stretches
 from .terms import load_terms
 
 # An organ is a site where the report names a specimen, an operation or a tumour, not wherever it occurs.
@@ -86,13 +86,18 @@ _SIDE_WORDS = ("left", "right", "bilateral", "midline", "rt", "lt", ": l ", ": r
 _WORDS = {"rt": "right", "lt": "left", "l": "left", "r": "right"}
 
 
-def find_sites(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `site` and `laterality`."""
-    blocks = block_keys(text)
+def find_sites(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `site` and `laterality`."""
+    text, blocks = report.text, report.blocks
     for name, match in load_terms()["site"].find(text):
         if not blocks[match.start()] and _is_site(text, match, name):
             yield Found("site", name, *match.span())
-    yield from _sides(text)
+    paired = _paired(text)
+    for low, high in stretches(text, _SIDE_WORDS, 2, 12):
+        for match in _SIDE.finditer(text, low, high):
+            if not blocks[match.start()] and _is_side(text, match, paired):
+                word = match.group().lower()
+                yield Found("laterality", _WORDS.get(word, word), *match.span())
 
 
 def _is_site(text: str, match: Match[str], name: str) -> bool:
@@ -155,16 +160,13 @@ def _labelled(text: str, start: int) -> bool:
     return any(load_terms()["site"].find(label))
 
 
-def _sides(text: str) -> Iterator[Found]:
-    blocks = block_keys(text)
-    for low, high in stretches(text, _SIDE_WORDS, 2, 12):
-        for match in _SIDE.finditer(text, low, high):
-            if not blocks[match.start()] and _is_side(text, match):
-                word = match.group().lower()
-                yield Found("laterality", _WORDS.get(word, word), *match.span())
+def _paired(text: str) -> FrozenSet[str]:
+    """The organs whose side is that of the tumour. An ovary is often removed with another organ's tumour."""
+    paired = frozenset(load_terms()["paired"])
+    return paired if _OVARIAN.search(text) else paired - {"ovary"}
 
 
-def _is_side(text: str, match: Match[str]) -> bool:
+def _is_side(text: str, match: Match[str], paired: FrozenSet[str]) -> bool:
     terms = load_terms()
     before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
     if _LATERALITY.search(before):
@@ -176,13 +178,8 @@ def _is_side(text: str, match: Match[str]) -> bool:
             if re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE):
                 return True
             if organ := terms["site"].match(after, sided.start("what")):
-                return _can_be_sided(text, organ[0])
+                return organ[0] in paired
         behind = list(terms["site"].find(before))
         if behind and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1][1].end() :]):
-            return _can_be_sided(text, behind[-1][0])
+            return behind[-1][0] in paired
     return bool(_OPERATED.search(before))
-
-
-def _can_be_sided(text: str, organ: str) -> bool:
-    """Whether the side of an organ is that of the tumour. An ovary is often removed with another organ's tumour."""
-    return organ in load_terms()["paired"] and (organ != "ovary" or bool(_OVARIAN.search(text)))

@@ -3,14 +3,12 @@
 import re
 from typing import Iterator, List
 
-from .found import STOP, Found, clinical_parts, has, is_definition
+from .found import STOP, Found, Report, has, is_definition
 
 _NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
-_AXIS = (
-    r"(?:\.?\s?(?:SI|ML|AP|transverse)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
-)
+_AXIS = r"(?:\.?\s?(?:SI|ML|AP|transverse)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
 _MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
 _SIZE = re.compile(rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
 _ADDITIONAL = re.compile(
@@ -79,9 +77,9 @@ _TUMOUR_WORDS = (
 )
 
 
-def find_sizes(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `tumour_size`, a list in mm, the greatest first."""
-    clinical = clinical_parts(text)
+def find_sizes(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `tumour_size`, a list in mm, the greatest first."""
+    text, clinical = report.text, report.clinical
     last = second = -1  # the end of the last size, and of the last one that an item's name stands before
     for place in _START.finditer(text):
         match = (

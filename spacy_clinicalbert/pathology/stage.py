@@ -3,7 +3,7 @@
 import re
 from typing import Iterator, Match, Optional, Tuple
 
-from .found import Found, clinical_parts, stretches
+from .found import Found, Report, stretches
 
 _PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
 _PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2}|P)\s?$")
@@ -39,9 +39,9 @@ _GROUP = re.compile(
 )
 
 
-def find_stage(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `pT`, `pN`, `pM` with `prefix` and `suffix`, `edition`, `stage_group`."""
-    clinical = clinical_parts(text)
+def find_stage(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `pT`, `pN`, `pM` with `prefix` and `suffix`, `edition`, `stage_group`."""
+    text, clinical = report.text, report.clinical
     seen = set()
     for match in _T.finditer(text):
         prefixed = _PREFIXED.search(text[max(0, match.start() - 6) : match.start()])
@@ -56,7 +56,9 @@ def find_stage(text: str) -> Iterator[Found]:
         if _CLASSES.match(text, match.end()) or _CLASSES_BEFORE.search(before):
             continue
         prefix = (
-            prefixed.group().strip().lower() if prefixed else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
+            prefixed.group().strip().lower()
+            if prefixed
+            else ("p" if re.search("patholog", before, re.IGNORECASE) else None)
         )
         yield _found("pT", match, prefix, match.start() - (len(prefixed.group()) if prefixed else 0))
         metastasis = _M.match(text, after.end() if after else match.end())

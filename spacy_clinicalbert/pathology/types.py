@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Iterator, Pattern, Tuple
 
-from .found import JOIN, Found, clinical_parts, has, stretches
+from .found import JOIN, Found, Report, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
@@ -18,7 +18,7 @@ _NEGATED = re.compile(
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
-    r"-[A-Z0-9]\b|\s(?:and|or)\s(?:[a-z]+\s){1,3}:\s?not\sapplicable|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|pathologic parameters|synoptic|template|cases)\b"
+    r"-[A-Z0-9]\b|\s(?:and|or)(?:\s[a-z]{1,20}){1,3}\s?:\s?not\sapplicable|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|pathologic parameters|synoptic|template|cases)\b"
     r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
     re.IGNORECASE,
 )
@@ -47,7 +47,9 @@ _BARE = frozenset(
     )
 )
 _ROMAN = {"i": "1", "ii": "2"}
-_RENAL = re.compile(r"^(renal cell carcinoma),? (?:conventional )?(papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$")
+_RENAL = re.compile(
+    r"^(renal cell carcinoma),? (?:conventional )?(papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$"
+)
 _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
@@ -78,15 +80,18 @@ def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
             rf"\b(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
             re.IGNORECASE,
         ),
-        re.compile(rf"\bgrade\s(?:\d|i{{1,3}}v?)(?:\s?\(?(?:of|/)\s?\d\)?)?\s|\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*", re.IGNORECASE),
+        re.compile(
+            rf"\bgrade\s(?:\d|i{{1,3}}v?)(?:\s?\(?(?:of|/)\s?\d\)?)?\s|\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*",
+            re.IGNORECASE,
+        ),
         re.compile(rf"\b({joined(parts['kinds'])}){gap}(variant|type){gap}of{gap}$", re.IGNORECASE),
     )
 
 
-def find_types(text: str) -> Iterator[Found]:
-    """text (str): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
+def find_types(report: Report) -> Iterator[Found]:
+    """report (Report): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
     pattern, dropped, of_kind = _patterns()
-    clinical = clinical_parts(text)
+    text, clinical = report.text, report.clinical
     found = [
         (match.group("type"), match)
         for low, high in stretches(text, _HEADS, 140, 150)
@@ -111,12 +116,18 @@ def find_types(text: str) -> Iterator[Found]:
             if _NOT_BEFORE.search(before[: -len(kind.group())]):
                 continue
         if value and value not in _BARE and not value.startswith("metastatic"):
-            attributes = (("in_situ", True),) if "in situ" in value or value.startswith(("intratubular", "intraductal carcinoma")) else ()
+            attributes = (
+                (("in_situ", True),)
+                if "in situ" in value or value.startswith(("intratubular", "intraductal carcinoma"))
+                else ()
+            )
             yield Found("histologic_type", value, start, match.end(), attributes)
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
-    name = re.sub(r"\s\((type (?:ii|i|[12]))\)", r", \1", name.lower().replace("conventional (clear cell)", "clear cell"))
+    name = re.sub(
+        r"\s\((type (?:ii|i|[12]))\)", r", \1", name.lower().replace("conventional (clear cell)", "clear cell")
+    )
     value = re.sub(
         r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)",
         "",

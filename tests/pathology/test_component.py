@@ -221,6 +221,9 @@ def test_factory_refuses_what_it_cannot_use(config, message):
         "1/",
         "left ",
         "lymph nodes ",
+        "hilar node: 1/2. ",
+        "left ovary. ",
+        "LVI: absent. ",
     ],
 )
 def test_component_time_grows_with_length_alone(piece):
