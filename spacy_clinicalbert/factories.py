@@ -218,6 +218,7 @@ CLINICAL_NOTE_CLASSIFIER_CONFIG = """
 [clinical_note_classifier]
 exclusive_classes = false
 spans_key = "windows"
+positive_weight = 1.0
 
 [clinical_note_classifier.scorer]
 @scorers = "spacy-clinicalbert.note_scorer.v1"
@@ -225,6 +226,7 @@ spans_key = "windows"
 [clinical_note_classifier.model]
 @architectures = "spacy-clinicalbert.NoteClassifier.v1"
 activation = "tanh"
+words = 32768
 
 [clinical_note_classifier.model.aggregate]
 @layers = "spacy-clinicalbert.scaled_max_mean.v1"
@@ -266,13 +268,20 @@ def make_clinical_note_classifier(
     model: Model,
     exclusive_classes: bool,
     spans_key: str,
+    positive_weight: float,
     scorer: Optional[Callable],
 ) -> Pipe:
     """Make the component that classifies notes by their windows; see `pipeline.note_classifier.ClinicalNoteClassifier`."""
     from .pipeline.note_classifier import ClinicalNoteClassifier
 
     return ClinicalNoteClassifier(
-        nlp.vocab, model, name, exclusive_classes=exclusive_classes, spans_key=spans_key, scorer=scorer
+        nlp.vocab,
+        model,
+        name,
+        exclusive_classes=exclusive_classes,
+        spans_key=spans_key,
+        positive_weight=positive_weight,
+        scorer=scorer,
     )
 
 

@@ -9,7 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..encoder.model import unpublish
-from .heads import Head, find_head, read_tokens, reads_tokens, score, spans_of
+from .heads import Head, find_head, read_tokens, reads_tokens, score, spans_of, words_of
 from .network import (
     Encoding,
     embed,
@@ -32,7 +32,7 @@ class Explanation(NamedTuple):
     span (Optional[Span]): Of which span; None of a category.
     values (ndarray): For each token of the Doc what it adds to the log-odds, (n_tokens,).
     log_odds (float): log p / (1 - p) of the label, after calibration, with the encoder in float32.
-    baseline (float): The same of a note of as many masked wordpieces.
+    baseline (float): The same of a note of as many masked wordpieces, whose words say nothing.
     error (float): What the values leave unexplained: log_odds - baseline - their sum. It is 0 where the integral is exact.
     """
 
@@ -56,7 +56,8 @@ def explain(
     """Say what each word adds to the log-odds of a category of `clinical_note_classifier`, or of an assertion of `clinical_assertion`.
 
     The network runs by torch in float32, over all windows whose vectors the component reads, `n_steps` times, forward and back. Between the note and a note of
-    masks only the wordpieces' embeddings change; special tokens and positions stay. Context that windows share counts once. The pipeline stays as it is.
+    masks only the wordpieces' embeddings change, and what words say by themselves where the component reads them; special tokens and positions stay. Context that
+    windows share counts once. The pipeline stays as it is.
 
     doc (Doc): The note, behind the pipeline.
     nlp (Language): The pipeline.
@@ -76,25 +77,28 @@ def explain(
     head = find_head(nlp, component, label)
     encoding = make_encoding(head.encoder.model, doc)
     rows = encode_note(encoding)
+    said = torch.from_numpy(words_of(head, doc, published(encoding, doc, rows)))
     span = _choose(head, doc, encoding, rows, span)
     passes = make_window_passes(encoding, find_windows(encoding, *read_tokens(head, doc, span)))
 
-    def forward(embeddings: torch.Tensor) -> torch.Tensor:
+    def forward(embeddings: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         encoded = encode(encoding, embeddings, passes, rows)
-        return torch.stack([_Score.apply(each, head, doc, encoding, span) for each in encoded])
+        return torch.stack([_Score.apply(*each, head, doc, encoding, span) for each in zip(encoded, words.sum(dim=1))])
 
     n_positions = sum(each.ids.size for each in passes)
     method: Any = IntegratedGradients(forward)
-    inputs, masks = embed(encoding)[None], embed_masks(encoding)[None]
-    given = method.attribute(
+    inputs = embed(encoding)[None], said[None]
+    masks = embed_masks(encoding)[None], torch.zeros_like(said)[None]
+    given, given_words = method.attribute(
         inputs,
         masks,
         n_steps=n_steps,
         internal_batch_size=max(1, encoding.model.attrs["max_batch_items"] // max(1, n_positions)),
     )
     with torch.no_grad():
-        log_odds, baseline = (float(forward(each)) for each in (inputs, masks))
+        log_odds, baseline = (float(forward(*each)) for each in (inputs, masks))
     values = _by_token(encoding, given[0].sum(dim=-1).cpu().numpy().astype("float64"))
+    values += given_words[0].sum(dim=-1).numpy()
     error = log_odds - baseline - float(values.sum())
     return Explanation(component, label, span, values, log_odds, baseline, error)
 
@@ -103,16 +107,20 @@ class _Score(torch.autograd.Function):
     """A head, which is numpy's or cupy's, as torch sees it."""
 
     @staticmethod
-    def forward(ctx: Any, rows: torch.Tensor, head: Head, doc: Doc, encoding: Encoding, span: Any) -> torch.Tensor:
-        value, gradient = score(head, doc, published(encoding, doc, rows), span)
-        arrays: Any = [gradient()]
+    def forward(
+        ctx: Any, rows: torch.Tensor, words: torch.Tensor, head: Head, doc: Doc, encoding: Encoding, span: Any
+    ) -> torch.Tensor:
+        value, gradient = score(head, doc, published(encoding, doc, rows), span, words.numpy())
+        d_read, d_words = gradient()
+        arrays: Any = [d_read]
         d_rows = unpublish(encoding.plan, rows, *((arrays,) if reads_tokens(head) else ((), arrays)))
-        ctx.save_for_backward(d_rows)
+        ctx.save_for_backward(d_rows, torch.from_numpy(d_words))
         return rows.new_tensor(value)
 
     @staticmethod
     def backward(ctx: Any, d_value: Any) -> Any:
-        return ctx.saved_tensors[0] * d_value, None, None, None, None
+        d_rows, d_words = ctx.saved_tensors
+        return d_rows * d_value, d_words * d_value.to(d_words), None, None, None, None
 
 
 def _choose(head: Head, doc: Doc, encoding: Encoding, rows: torch.Tensor, span: Optional[Span]) -> Optional[Span]:

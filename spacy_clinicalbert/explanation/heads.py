@@ -15,8 +15,11 @@ from ..encoder.listener import ClinicalBertListener
 from ..pipeline.assertion import ClinicalAssertion
 from ..pipeline.assertion_model import as_ragged
 from ..pipeline.note_classifier import LEAST, ClinicalNoteClassifier
+from ..pipeline.note_classifier_model import window_shares
+from ..pipeline.note_words import word_scores
 
 Place = Tuple[int, int]
+NO_WORDS = numpy.zeros(0, dtype="f")
 
 
 class Head(NamedTuple):
@@ -26,12 +29,14 @@ class Head(NamedTuple):
     listener (ClinicalBertListener): What its model receives vectors by.
     encoder (ClinicalBert): The encoder that it listens to.
     label (str): The label.
+    words (Optional[Model]): Of a note classifier that reads words too, the layer that does; the copy is told what they say.
     """
 
     pipe: Any
     listener: ClinicalBertListener
     encoder: ClinicalBert
     label: str
+    words: Optional[Model] = None
 
 
 def find_head(nlp: Language, component: str, label: str) -> Head:
@@ -67,7 +72,24 @@ def find_head(nlp: Language, component: str, label: str) -> Head:
         )
     copied = copy.copy(pipe)
     copied.model, fed = _copy_model(pipe.model, listener)
-    return Head(copied, fed, encoders[0], label)
+    words = None
+    if isinstance(pipe, ClinicalNoteClassifier) and pipe.model.has_ref("words"):
+        words = pipe.model.get_ref("words")
+        told: Model = Model("told-words", _tell)
+        copied.model.replace_node(copied.model.get_ref("words"), told)
+        copied.model.set_ref("words", told)
+    return Head(copied, fed, encoders[0], label, words)
+
+
+def _tell(model: Model, inputs: Any, is_train: bool) -> Tuple[Any, Callable]:
+    """In place of the layer that reads words: each window says what the note does, `attrs["scores"]`. The gradient of that goes to `attrs["gradient"]`."""
+    _, (windows,) = inputs
+    scores = model.ops.asarray2f(numpy.tile(model.attrs["scores"], (len(windows), 1)))
+
+    def backprop(d_scores: Any) -> None:
+        model.attrs["gradient"] = model.ops.to_numpy(d_scores.sum(axis=0))
+
+    return scores, backprop
 
 
 def _copy_model(model: Model, listener: ClinicalBertListener) -> Tuple[Model, ClinicalBertListener]:
@@ -103,21 +125,36 @@ def read_tokens(head: Head, doc: Doc, span: Optional[Span]) -> Place:
     return max(0, span.start - around), min(len(doc), span.end + around)
 
 
-def score(head: Head, doc: Doc, data: EncodedDoc, span: Optional[Span]) -> Tuple[float, Callable[[], ndarray]]:
+def words_of(head: Head, doc: Doc, data: EncodedDoc) -> ndarray:
+    """RETURNS (ndarray): What each token adds to the scores of the note, as a word, (n_tokens, n_labels); (n_tokens, 0) of a component that reads vectors alone."""
+    if head.words is None:
+        return numpy.zeros((len(doc), 0), dtype="f")
+    return word_scores(head.words, doc, data.windows, window_shares([data.windows]))
+
+
+def score(
+    head: Head, doc: Doc, data: EncodedDoc, span: Optional[Span], words: ndarray = NO_WORDS
+) -> Tuple[float, Callable[[], Tuple[ndarray, ndarray]]]:
     """The log-odds of the label, after calibration.
 
     data (EncodedDoc): The vectors that it is to read.
     span (Optional[Span]): What is classified; None of a component that classifies the note.
-    RETURNS (Tuple[float, Callable[[], ndarray]]): The log-odds, and what gives their gradient in what the listener reads, (n_tokens or n_windows, width).
+    words (ndarray): What the words of the note say, (n_labels,), where the component reads them.
+    RETURNS (Tuple[float, Callable[[], Tuple[ndarray, ndarray]]]): The log-odds, and what gives their gradients in what the listener reads, (n_tokens or
+        n_windows, width), and in words.
     """
+    told = head.pipe.model.get_ref("words") if head.words else None
+    if told is not None:
+        told.attrs["scores"] = words
     gradients: List[ndarray] = []
     batch = head.listener.get_batch_id([doc])
     head.listener.receive(batch, [data], lambda d_arrays: gradients.extend(d_arrays))
     value, backprop = (_score_note if span is None else _score_span)(head, doc, span)
 
-    def gradient() -> ndarray:
+    def gradient() -> Tuple[ndarray, ndarray]:
         backprop()
-        return head.pipe.model.ops.to_numpy(gradients[0])
+        d_words = words if told is None else told.attrs["gradient"]
+        return head.pipe.model.ops.to_numpy(gradients[0]), d_words
 
     return value, gradient
 

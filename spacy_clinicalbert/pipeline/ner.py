@@ -251,7 +251,7 @@ class ClinicalNer(Head):
         examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
         precision (Optional[float]): What each label's precision is to be at least, on these notes. Where no threshold reaches it, the
             label is never found. None leaves thresholds as they are.
-        RETURNS (Dict[str, Calibration]): "entities" → how well the probabilities fit before and after; empty without annotation.
+        RETURNS (Dict[str, Calibration]): "entities" → how well the probabilities fit before and after; empty where no note has an entity of its labels.
         """
         scores, lengths, targets = [], [], []
         for batch in minibatch(examples, BATCH_SIZE):
@@ -263,7 +263,8 @@ class ClinicalNer(Head):
             targets.append(Targets(*(each[words] for each in self._targets(batch))))
         n_labels = len(self.labels)
         known = join(scores, lengths, targets, N_SCORED * n_labels, n_labels)
-        if not (known.targets.active & (known.targets.tags != UNKNOWN)).any():
+        # Notes without a single entity of its labels are annotated for another component, if nobody says so, and not without entities.
+        if not (known.targets.active & ~numpy.isin(known.targets.tags, (UNKNOWN, OUTSIDE))).any():
             return {}
         found = calibrate_ner(known, self.labels, self._mode, self.cfg["threshold"], precision)
         self.cfg["temperature"] = found.temperature

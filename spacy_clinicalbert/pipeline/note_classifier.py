@@ -16,7 +16,7 @@ from ..corpora.missing import known_labels
 from .aggregators import Windows
 from .calibration import Calibration, calibrate, softmax
 from .head import Head
-from .note_classifier_model import WindowScores
+from .note_classifier_model import WindowScores, window_shares
 from .note_scorer import score_notes
 
 CATS = "cats"  # in a span group's attrs: for each of its spans label → probability
@@ -27,7 +27,7 @@ class Categories(NamedTuple):
     """What was found in one Doc.
 
     note (ndarray): The note's probabilities, (n_labels,).
-    probabilities (ndarray): Those of each of the encoder's windows, (n_windows, n_labels).
+    probabilities (ndarray): Those of each of the encoder's windows, by its own text alone, (n_windows, n_labels).
     windows (ndarray): The tokens that each window keeps, first and behind the last, (n_windows, 2).
     """
 
@@ -48,6 +48,8 @@ class ClinicalNoteClassifier(Head):
     name (str): The component's name in the pipeline, and in `doc._.annotated`.
     exclusive_classes (bool): One label holds (softmax), or any number (sigmoid).
     spans_key (str): The span group of the windows.
+    positive_weight (float): What a label that holds counts for in the loss, against one that does not, where classes are not exclusive. Above 1 rare labels are
+        found more often, and probabilities are too high for what is found.
     scorer (Optional[Callable]): The scoring method.
     """
 
@@ -59,12 +61,16 @@ class ClinicalNoteClassifier(Head):
         *,
         exclusive_classes: bool = False,
         spans_key: str = "windows",
+        positive_weight: float = 1.0,
         scorer: Optional[Callable] = score_notes,
     ):
+        if positive_weight <= 0:
+            raise ValueError(f"positive_weight of '{name}' is {positive_weight}; set it above 0.")
         self.vocab = vocab
         self.model = model
         self.name = name
         self.scorer = scorer
+        self.positive_weight = positive_weight
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "exclusive_classes": exclusive_classes,
@@ -151,7 +157,8 @@ class ClinicalNoteClassifier(Head):
         # A note without windows is nothing, whatever a temperature makes of 0.
         notes[[not len(each) for each in scores.windows]] = 0
         ends = numpy.cumsum([len(each) for each in scores.windows])
-        return [Categories(*each) for each in zip(notes, numpy.split(given.probabilities, ends[:-1]), scores.windows)]
+        own = numpy.split(self._probabilities(scores.own), ends[:-1])
+        return [Categories(*each) for each in zip(notes, own, scores.windows)]
 
     def set_annotations(self, docs: Iterable[Doc], found: List[Categories]) -> None:
         """Write `doc.cats` and the span group.
@@ -249,12 +256,14 @@ class ClinicalNoteClassifier(Head):
 
     def _windows(self, scores: WindowScores) -> Windows:
         """What the aggregator takes."""
-        n_tokens = [each[:, 1] - each[:, 0] for each in scores.windows]
-        weights = numpy.concatenate([each / max(each.sum(), 1) for each in n_tokens]).astype("f")
-        docs = numpy.repeat(numpy.arange(len(n_tokens)), [len(each) for each in n_tokens])
-        logits, hidden = self.model.ops.to_numpy(scores.logits), self.model.ops.to_numpy(scores.hidden)
-        p = softmax(logits) if self.cfg["exclusive_classes"] else (1 + numpy.tanh(logits / 2)) / 2  # cannot overflow
-        return Windows(p, hidden, weights, docs, len(n_tokens))
+        docs = numpy.repeat(numpy.arange(len(scores.windows)), [len(each) for each in scores.windows])
+        hidden = self.model.ops.to_numpy(scores.hidden)
+        shares = window_shares(scores.windows)
+        return Windows(self._probabilities(scores.logits), hidden, shares, docs, len(scores.windows))
+
+    def _probabilities(self, logits: Any) -> ndarray:
+        logits = self.model.ops.to_numpy(logits)
+        return softmax(logits) if self.cfg["exclusive_classes"] else (1 + numpy.tanh(logits / 2)) / 2  # cannot overflow
 
     def _normalised(self, notes: ndarray) -> ndarray:
         """Probabilities of exclusive classes add up to 1, which a maximum leaves undone."""
@@ -278,8 +287,9 @@ class ClinicalNoteClassifier(Head):
             total = notes.sum(axis=1, keepdims=True)
             loss = -(known * truths * numpy.log(notes / total)).sum()
             return float(loss), (known * (truths.sum(axis=1, keepdims=True) / total - truths / notes)).astype("f")
-        loss = -(known * (truths * numpy.log(notes) + (1 - truths) * numpy.log(1 - notes))).sum()
-        return float(loss), (known * (notes - truths) / (notes * (1 - notes))).astype("f")
+        positive, negative = known * truths * self.positive_weight, known * (1 - truths)
+        loss = -(positive * numpy.log(notes) + negative * numpy.log(1 - notes)).sum()
+        return float(loss), (negative / (1 - notes) - positive / notes).astype("f")
 
     def _targets(self, examples: Sequence[Example]) -> Tuple[ndarray, ndarray]:
         """What the references say of each label, and whether they do, (n_examples, n_labels) each. Of exclusive classes the one

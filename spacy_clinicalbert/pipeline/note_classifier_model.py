@@ -10,6 +10,7 @@ from thinc.types import Floats2d
 
 from ..encoder.listener import WindowVectors
 from .aggregators import Aggregator, Windows
+from .note_words import WindowWords, sum_up
 
 ACTIVATIONS = ("tanh", "relu", "gelu")
 
@@ -17,49 +18,57 @@ ACTIVATIONS = ("tanh", "relu", "gelu")
 class WindowScores(NamedTuple):
     """Of all docs' windows, one doc's behind the other's.
 
-    logits (Floats2d): (n_windows, n_labels).
-    hidden (Floats2d): What they were computed from, (n_windows, width).
+    logits (Floats2d): What the note's probabilities are made of, (n_windows, n_labels): of the window's vector and of all words of the note.
+    own (Floats2d): Of the window's vector and of its own words alone, (n_windows, n_labels).
+    hidden (Floats2d): What the vectors became before they were scored, (n_windows, width).
     windows (List[ndarray]): For each doc the tokens that each of its windows keeps, (n_windows, 2).
     """
 
     logits: Floats2d
+    own: Floats2d
     hidden: Floats2d
     windows: List[ndarray]
 
 
 def NoteClassifier(
-    tok2vec: Model[List[Doc], WindowVectors], aggregate: Aggregator, activation: str = "tanh"
+    tok2vec: Model[List[Doc], WindowVectors], aggregate: Aggregator, activation: str = "tanh", words: int = 0
 ) -> Model[List[Doc], WindowScores]:
     """The registered architecture `spacy-clinicalbert.NoteClassifier.v1`: scores of categories for each window of the encoder. A
-    dense layer of the vectors' width, then a linear one.
+    dense layer of the vectors' width, then a linear one; to that, what the note's words say by themselves, as spaCy's own text categorizer has it.
 
     tok2vec (Model[List[Doc], Tuple[List[Floats2d], List[ndarray]]]): Window vectors, `spacy-clinicalbert.WindowListener.v1`.
     aggregate (Model[Windows, Floats2d]): What the component makes the note's probabilities with, one of `pipeline.aggregators`. It is saved
         and trained with the rest.
     activation (str): Of the dense layer: "tanh" as BERT and RoBERTa have it, "relu" (DistilBERT), or "gelu" (ELECTRA, DeBERTa).
+    words (int): Rows of the table that has a weight a category for words and pairs of words; see `pipeline.note_words`. 0: vectors alone.
     RETURNS (Model[List[Doc], WindowScores]): Its backward takes the gradients in logits and, or None, in hidden.
     """
+    if words < 0:
+        raise ValueError(f"words is {words}; set it to 0 or more.")
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not '{activation}'.")
     dense, output = Linear(), Linear()
+    table = WindowWords(words) if words else None
     activate: Model[Floats2d, Floats2d] = Model("activate", activate_forward, attrs={"function": activation})
     return Model(
         "note-classifier",
         forward,
         init=init,
-        layers=[tok2vec, chain(dense, activate), chain(Dropout(), output), aggregate],
-        refs={"tok2vec": tok2vec, "dense": dense, "output_layer": output, "aggregate": aggregate},
+        layers=[tok2vec, chain(dense, activate), chain(Dropout(), output), aggregate, *([table] if table else [])],
+        refs={"tok2vec": tok2vec, "dense": dense, "output_layer": output, "aggregate": aggregate, "words": table},
     )
 
 
 def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Floats2d] = None) -> None:
-    tok2vec, hide, score, aggregate = model.layers
+    tok2vec, hide, score, aggregate = model.layers[:4]
     tok2vec.initialize(X=X)
     width = tok2vec.get_dim("nO")
     model.get_ref("dense").set_dim("nO", width)
     one = model.ops.alloc2f(1, width)
     hide.initialize(X=one)
     score.initialize(X=one, Y=Y)
+    if model.has_ref("words"):
+        model.get_ref("words").initialize(Y=Y)
     n_labels = model.get_ref("output_layer").get_dim("nO")
     first = numpy.zeros(1, dtype="int64")
     nothing = numpy.zeros((1, n_labels), dtype="f"), numpy.zeros((1, width), dtype="f")
@@ -67,18 +76,38 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Floats2d] = No
 
 
 def forward(model: Model, docs: List[Doc], is_train: bool) -> Tuple[WindowScores, Callable]:
-    tok2vec, hide, score, _ = model.layers
+    tok2vec, hide, score = model.layers[:3]
     (vectors, windows), backprop_tok2vec = tok2vec(docs, is_train)
     hidden, backprop_hidden = hide(model.ops.xp.concatenate(vectors), is_train)
     logits, backprop_logits = score(hidden, is_train)
+    own, backprop_words = logits, None
+    if model.has_ref("words"):
+        said, backprop_words = model.get_ref("words")((docs, windows), is_train)
+        shares = model.ops.asarray2f(window_shares(windows)[:, None])  # type: ignore[arg-type]
+        lengths = model.ops.asarray1i([len(each) for each in windows])
+        # What is said in one window holds for the note, and so for each: a mean of probabilities would drown it.
+        own, logits = logits + said, logits + spread(model.ops, said * shares, lengths)
 
     def backprop(gradients: Tuple[Floats2d, Optional[Floats2d]]) -> List[Doc]:
         d_logits, d_hidden = gradients
+        if backprop_words is not None:
+            backprop_words(spread(model.ops, d_logits, lengths) * shares)
         d_hidden = backprop_logits(d_logits) + (0.0 if d_hidden is None else d_hidden)
         ends = numpy.cumsum([len(each) for each in windows])
         return backprop_tok2vec(model.ops.xp.split(backprop_hidden(d_hidden), ends[:-1]))
 
-    return WindowScores(logits, hidden, windows), backprop
+    return WindowScores(logits, own, hidden, windows), backprop
+
+
+def window_shares(windows: List[ndarray]) -> ndarray:
+    """RETURNS (ndarray): The share of its doc's tokens that each window keeps, float32, (n_windows,)."""
+    n_tokens = [each[:, 1] - each[:, 0] for each in windows]
+    return numpy.concatenate([each / max(each.sum(), 1) for each in n_tokens]).astype("f")
+
+
+def spread(ops: Any, rows: Floats2d, lengths: Any) -> Floats2d:
+    """RETURNS (Floats2d): For each window the sum over its doc's windows."""
+    return ops.xp.repeat(sum_up(ops, rows, lengths), ops.to_numpy(lengths).tolist(), axis=0)
 
 
 def activate_forward(model: Model, X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:

@@ -14,7 +14,9 @@ NOTE = "The patient denies chest pain.\n\nPLAN: Aspirin given for fever. No hist
 LABELS = ["progress", "radiology", "consult"]
 
 
-def make_classifier(folder, exclusive=False, aggregate="scaled_max_mean", temperatures=None, pooling="first", **model):
+def make_classifier(
+    folder, exclusive=False, aggregate="scaled_max_mean", temperatures=None, pooling="first", words=0, **model
+):
     nlp = spacy.blank("en")
     nlp.add_pipe("clinicalbert", name="encoder", config=encoder_config(folder, **model))
     listener = {"@architectures": "spacy-clinicalbert.WindowListener.v1", "pooling": pooling}
@@ -22,13 +24,17 @@ def make_classifier(folder, exclusive=False, aggregate="scaled_max_mean", temper
         "@architectures": "spacy-clinicalbert.NoteClassifier.v1",
         "tok2vec": listener,
         "aggregate": {"@layers": f"spacy-clinicalbert.{aggregate}.v1"},
+        "words": words,
     }
     nlp.add_pipe("clinical_note_classifier", config={"exclusive_classes": exclusive, "model": architecture})
     nlp.config["initialize"]["components"]["clinical_note_classifier"] = {"labels": LABELS}
     spacy.util.fix_random_seed(0)
     nlp.initialize()
     pipe = nlp.get_pipe("clinical_note_classifier")
-    pipe.model.get_ref("output_layer").set_param("W", numpy.random.default_rng(0).normal(size=(3, 32)).astype("f"))
+    rng = numpy.random.default_rng(0)
+    pipe.model.get_ref("output_layer").set_param("W", rng.normal(size=(3, 32)).astype("f"))
+    if words:
+        pipe.model.get_ref("words").set_param("W", rng.normal(size=(words, 3)).astype("f"))
     pipe.cfg["temperatures"] = temperatures or {}
     return nlp
 
@@ -58,6 +64,21 @@ def test_category_adds_up(toy, aggregate, exclusive):
     if aggregate not in ("max", "scaled_max_mean"):  # whose gradients jump
         assert abs(found.error) < 0.01 * abs(found.log_odds - found.baseline) + 1e-4
     assert gradients(nlp) == before
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_words_add_up_too(toy, exclusive):
+    alone = make_classifier(toy, exclusive, "mean")
+    nlp = make_classifier(toy, exclusive, "mean", words=512)
+    doc = nlp(NOTE)
+    found = spacy_clinicalbert.explain(doc, nlp, "clinical_note_classifier", "radiology", n_steps=20)
+    without = spacy_clinicalbert.explain(alone(NOTE), alone, "clinical_note_classifier", "radiology", n_steps=20)
+    assert found.log_odds == pytest.approx(logit(doc.cats["radiology"]), abs=1e-3)
+    assert found.baseline == pytest.approx(without.baseline, abs=1e-4)
+    assert abs(found.log_odds - without.log_odds) > 0.1
+    assert abs(found.error) < 0.01 * abs(found.log_odds - found.baseline) + 1e-4
+    white_space = [token.i for token in doc if token.is_space]
+    assert (numpy.abs(found.values[white_space]) < 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "roberta", "modernbert"])

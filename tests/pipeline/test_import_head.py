@@ -71,8 +71,8 @@ def test_text_logits_and_probabilities_are_hugging_faces(tmp_path, kind, problem
     for text in TEXTS:
         expected = torch.tensor(run_alone(folder, "texts", text)[0])
         doc = nlp(text)
-        logits, _, windows = nlp.get_pipe("clinical_note_classifier").model.predict([doc])
-        assert numpy.allclose(logits, expected, atol=1e-4) and windows[0].tolist() == [[0, len(doc)]]
+        scores = nlp.get_pipe("clinical_note_classifier").model.predict([doc])
+        assert numpy.allclose(scores.logits, expected, atol=1e-4) and scores.windows[0].tolist() == [[0, len(doc)]]
         probabilities = expected.softmax(0) if problem.startswith("single") else expected.sigmoid()
         assert doc.cats == pytest.approx(dict(zip(TYPES, probabilities.tolist())), abs=1e-4)
 

@@ -1,6 +1,7 @@
 import numpy
 import pytest
 import spacy
+from spacy.tokens import Span
 from spacy.training import Example
 
 from spacy_clinicalbert.corpora.docs import install_extensions
@@ -98,4 +99,14 @@ def test_nothing_annotated_calibrates_nothing(toy):
     install_extensions()
     before = dict(nlp.get_pipe("clinical_ner").cfg)
     assert nlp.get_pipe("clinical_ner").calibrate([Example(nlp("No fever."), nlp.make_doc("No fever."))]) == {}
+    assert nlp.get_pipe("clinical_ner").cfg == before
+
+
+def test_notes_of_other_labels_calibrate_nothing(toy):
+    """They were annotated for another component, and their entities are no sign that there is none of this one's."""
+    nlp = make_ner(toy)
+    before = dict(nlp.get_pipe("clinical_ner").cfg)
+    reference = nlp.make_doc("No fever.")
+    reference.set_ents([Span(reference, 1, 2, "OTHER")])
+    assert nlp.get_pipe("clinical_ner").calibrate([Example(nlp("No fever."), reference)]) == {}
     assert nlp.get_pipe("clinical_ner").cfg == before

@@ -250,3 +250,15 @@ def test_activations_and_their_gradients_are_torchs(activation):
 def test_unknown_activation_is_an_error():
     with pytest.raises(ValueError, match="activation is one of tanh"):
         NoteClassifier(WindowListener(), mean(), "swish")
+
+
+def test_positive_weight_counts_what_holds(toy):
+    nlp = make_textcat(toy, exclusive_classes=False, positive_weight=3.0)
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    notes, truths = numpy.array([[0.2, 0.7]]), numpy.array([[1.0, 0.0]])
+    known = numpy.ones((1, 2), dtype=bool)
+    loss, gradient = pipe._loss(notes, truths, known)
+    assert loss == pytest.approx(-3 * numpy.log(0.2) - numpy.log(0.3))
+    assert gradient[0].tolist() == pytest.approx([-3 / 0.2, 1 / 0.3], rel=1e-5)
+    with pytest.raises(ValueError, match="above 0"):
+        make_textcat(toy, positive_weight=0.0)
