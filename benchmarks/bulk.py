@@ -79,24 +79,25 @@ def make(source: Path, output: Path, n_notes: int = 100_000, longest: int = 300)
 
 @app.command()
 def run(pipeline: str, notes: Path, output: Path, workers: int = 1, every: float = 20.0) -> None:
-    """Annotate them, and print notes and words a second and the memory after each tenth of the time. What was seen stands in OUTPUT.seen.jsonl: a line for each look."""
+    """Annotate them, and print notes and words a second and the memory after each tenth of the time. What was seen stands in OUTPUT.seen.jsonl, a line for each look: remove it with OUTPUT."""
     seen = Path(f"{output}.seen.jsonl")
     command = [*ANNOTATE, pipeline, str(notes), str(output), "--workers", str(workers), "--resume"]
     with seen.open("a", encoding="utf8") as file, subprocess.Popen(command) as process:
         last, tree = time.monotonic(), psutil.Process(process.pid)
         while process.poll() is None:
+            memory = tree_memory(tree)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(every)
             now = time.monotonic()
-            file.write(json.dumps({"seconds": now - last, "mib": tree_memory(tree)}) + "\n")
+            file.write(json.dumps({"seconds": now - last, "mib": memory}) + "\n")
             file.flush()
             last = now
-    if process.returncode:
+    if process.returncode not in (0, 3):  # 3: some notes failed
         sys.exit(process.returncode)
     looks = [json.loads(line) for line in seen.read_text(encoding="utf8").splitlines()]
     seconds = sum(look["seconds"] for look in looks)
     texts = read_texts(notes, 10**9)
-    memory = [look["mib"] for look in looks if look["mib"]]
+    memory = [look["mib"] for look in looks]
     tenths = [memory[len(memory) * i // 10] for i in range(1, 10)] + [max(memory)]
     print(f"{len(texts):,} notes, {n_words(texts):,} words, {seconds:,.0f} s: ", end="")
     print(f"{len(texts) / seconds:.1f} notes/s, {n_words(texts) / seconds:,.0f} words/s")
@@ -136,6 +137,7 @@ def cost(
     make_peers()
     texts = read_texts(notes, n_notes)
     calibration = Path("build/bulk-calibration.json")
+    calibration.parent.mkdir(exist_ok=True)
     calibration.write_text(json.dumps(texts[-100:]), encoding="utf8")
     running = {name: System(name, encoder, "ner", calibration) for name in systems}
     seconds: Dict[str, List[float]] = {name: [] for name in systems}

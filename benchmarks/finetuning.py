@@ -139,7 +139,7 @@ def scores_of(nlp: Language, path: Path) -> Dict[str, float]:
 
 @app.command()
 def one(encoder: str, task: str, variant: str, seed: int, test: bool = False, keep: Optional[Path] = None) -> None:
-    """Train once, to the last step; print the row as JSON. The pipeline is kept as a folder within `keep`."""
+    """Train once, to the last step; print the row as JSON. The pipeline is kept as a folder within `keep`, if it is trained now."""
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
     nlp = init_nlp(make_config(encoder, task, variant, seed))

@@ -31,7 +31,7 @@ def main(
     """Evaluate MODEL on the corpora of CONFIG's dev_corpus. Settings can be overridden by their dotted names: --paths.dev test."""
     overrides = read_overrides(ctx.args)
     try:
-        loaded = open_config(config, overrides, interpolate=True)
+        loaded = open_config(config, overrides, needs=("training",), interpolate=True)
         name = loaded["training"]["dev_corpus"]
         if dot_to_object(loaded, name).get("@readers") != "spacy-clinicalbert.mixed_corpora.v1":
             raise ValueError(f"[{name}] of '{config}' is not spacy-clinicalbert.mixed_corpora.v1: use spacy evaluate.")

@@ -226,7 +226,7 @@ positive_weight = 1.0
 [clinical_note_classifier.model]
 @architectures = "spacy-clinicalbert.NoteClassifier.v1"
 activation = "tanh"
-words = 32768
+words = 0
 
 [clinical_note_classifier.model.aggregate]
 @layers = "spacy-clinicalbert.scaled_max_mean.v1"

@@ -1,13 +1,14 @@
 """Pipelines and configs by the names that a user gives."""
 
+import configparser
 import re
 from pathlib import Path
-from typing import Any, Mapping, Union
+from typing import Any, Mapping, Sequence, Union
 
 import spacy
 from spacy import util
 from spacy.language import Language
-from thinc.api import Config
+from thinc.api import Config, ConfigValidationError
 
 from .corpora.files import text_lines
 
@@ -50,16 +51,28 @@ def save_pipeline(nlp: Language, folder: Path) -> None:
     nlp.to_disk(folder)
 
 
-def open_config(path: Union[str, Path], overrides: Mapping[str, Any] = {}, *, interpolate: bool = False) -> Config:
+def open_config(
+    path: Union[str, Path], overrides: Mapping[str, Any] = {}, *, needs: Sequence[str] = (), interpolate: bool = False
+) -> Config:
     """Read a config.
 
     path (Union[str, Path]): The file.
     overrides (Mapping[str, Any]): Settings in place of the file's, by their dotted names.
+    needs (Sequence[str]): Sections that it must have.
     interpolate (bool): Whether to fill in its variables.
     RETURNS (Config): The config.
-    RAISES (ValueError): It is none. The error does not show a line, for the file could be a note.
+    RAISES (ValueError): It is none, or has not what is needed. The error does not show a line, for the file could be a note.
     """
-    lines = (line for _, line in text_lines(path) if line.strip() and not line.startswith(("#", ";")))
+    lines = (line for _, line in text_lines(path) if line.strip() and not line.lstrip().startswith(("#", ";")))
     if not _SECTION.fullmatch(next(lines, "")):
         raise ValueError(f"'{path}' is not a config: it does not begin with a [section].")
+    try:
+        found = Config().from_disk(path, interpolate=False)
+    except (ConfigValidationError, configparser.Error):
+        raise ValueError(
+            f"'{path}' is not a config: below its [section]s, each once, stand lines of the form `name = value`."
+        ) from None
+    for section in needs:
+        if section not in found:
+            raise ValueError(f"'{path}' has no section [{section}]: it is a config for something else.")
     return util.load_config(path, overrides=dict(overrides), interpolate=interpolate)

@@ -56,6 +56,23 @@ def test_open_config_wants_a_section(folder, head):
         open_config("other.cfg")
 
 
+@pytest.mark.parametrize(
+    "text", ["[HPI]\nSECRET denies pain\n", "[paths]\nSECRET = 1\n[paths]\n", "[**2151-7-16**]\nSECRET\n"]
+)
+def test_open_config_shows_no_line_of_a_note_with_brackets(folder, text):
+    (folder / "other.cfg").write_text(text, encoding="utf8")
+    with pytest.raises(ValueError, match="^'other.cfg' is not a config: ") as error:
+        open_config("other.cfg")
+    assert "SECRET" not in str(error.value) and error.value.__suppress_context__
+
+
+def test_open_config_wants_what_is_needed():
+    with pytest.raises(
+        ValueError, match=r"^'config.cfg' has no section \[training\]: it is a config for something else\.$"
+    ):
+        open_config("config.cfg", needs=("paths", "training"))
+
+
 def test_open_config_reads_what_is_one():
     assert open_config("config.cfg", {"paths.notes": "here"})["paths"] == {"notes": "here"}
 

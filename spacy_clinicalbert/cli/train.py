@@ -40,7 +40,7 @@ def train(
     try:
         setup_gpu(gpu_id)
         with show_validation_error(config):
-            loaded = open_config(config, overrides)
+            loaded = open_config(config, overrides, needs=("nlp", "training"))
     except ValueError as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

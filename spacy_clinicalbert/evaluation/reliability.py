@@ -40,7 +40,7 @@ def calibrate_pipeline(
     if not components:
         raise ValueError(f"'{pipeline}' has no component to calibrate, such as clinical_assertion.")
     if source.endswith(".cfg"):
-        config = open_config(source, overrides, interpolate=True)
+        config = open_config(source, overrides, needs=("training",), interpolate=True)
         (corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
         references = [example.reference for example in corpus(nlp)]
     elif overrides:

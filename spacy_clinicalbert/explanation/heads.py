@@ -76,15 +76,16 @@ def find_head(nlp: Language, component: str, label: str) -> Head:
     if isinstance(pipe, ClinicalNoteClassifier) and pipe.model.has_ref("words"):
         words = pipe.model.get_ref("words")
         told: Model = Model("told-words", _tell)
+        told.ops = copied.model.ops
         copied.model.replace_node(copied.model.get_ref("words"), told)
-        copied.model.set_ref("words", told)
     return Head(copied, fed, encoders[0], label, words)
 
 
 def _tell(model: Model, inputs: Any, is_train: bool) -> Tuple[Any, Callable]:
     """In place of the layer that reads words: each window says what the note does, `attrs["scores"]`. The gradient of that goes to `attrs["gradient"]`."""
     _, (windows,) = inputs
-    scores = model.ops.asarray2f(numpy.tile(model.attrs["scores"], (len(windows), 1)))
+    as_floats: Any = model.ops.asarray2f
+    scores = as_floats(numpy.tile(model.attrs["scores"], (len(windows), 1)))
 
     def backprop(d_scores: Any) -> None:
         model.attrs["gradient"] = model.ops.to_numpy(d_scores.sum(axis=0))

@@ -72,7 +72,6 @@ def _add_textcat(nlp: Language, head: Head) -> str:
     model = {
         "@architectures": "spacy-clinicalbert.NoteClassifier.v1",
         "activation": head.activation,
-        "words": 0,
         "aggregate": {"@layers": "spacy-clinicalbert.mean.v1"},
         "tok2vec": {"@architectures": "spacy-clinicalbert.WindowListener.v1", "pooling": "first"},
     }

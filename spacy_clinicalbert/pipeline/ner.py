@@ -263,7 +263,7 @@ class ClinicalNer(Head):
             targets.append(Targets(*(each[words] for each in self._targets(batch))))
         n_labels = len(self.labels)
         known = join(scores, lengths, targets, N_SCORED * n_labels, n_labels)
-        # Notes without a single entity of its labels are annotated for another component, if nobody says so, and not without entities.
+        # Notes of which none has an entity of its labels were annotated for another component, or leave nothing to fit by.
         if not (known.targets.active & ~numpy.isin(known.targets.tags, (UNKNOWN, OUTSIDE))).any():
             return {}
         found = calibrate_ner(known, self.labels, self._mode, self.cfg["threshold"], precision)

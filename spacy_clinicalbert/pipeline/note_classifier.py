@@ -27,7 +27,7 @@ class Categories(NamedTuple):
     """What was found in one Doc.
 
     note (ndarray): The note's probabilities, (n_labels,).
-    probabilities (ndarray): Those of each of the encoder's windows, by its own text alone, (n_windows, n_labels).
+    probabilities (ndarray): Those of each of the encoder's windows, by its own vector and its own words, (n_windows, n_labels).
     windows (ndarray): The tokens that each window keeps, first and behind the last, (n_windows, 2).
     """
 
@@ -64,8 +64,10 @@ class ClinicalNoteClassifier(Head):
         positive_weight: float = 1.0,
         scorer: Optional[Callable] = score_notes,
     ):
-        if positive_weight <= 0:
-            raise ValueError(f"positive_weight of '{name}' is {positive_weight}; set it above 0.")
+        if not positive_weight > 0 or (exclusive_classes and positive_weight != 1):
+            raise ValueError(
+                f"positive_weight of '{name}' is {positive_weight}; set it above 0, and to 1 where classes are exclusive."
+            )
         self.vocab = vocab
         self.model = model
         self.name = name

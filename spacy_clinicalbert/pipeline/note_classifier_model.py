@@ -55,7 +55,13 @@ def NoteClassifier(
         forward,
         init=init,
         layers=[tok2vec, chain(dense, activate), chain(Dropout(), output), aggregate, *([table] if table else [])],
-        refs={"tok2vec": tok2vec, "dense": dense, "output_layer": output, "aggregate": aggregate, "words": table},
+        refs={
+            "tok2vec": tok2vec,
+            "dense": dense,
+            "output_layer": output,
+            "aggregate": aggregate,
+            **({"words": table} if table else {}),
+        },
     )
 
 

@@ -14,7 +14,7 @@ from thinc.api import Model
 from thinc.types import Floats2d
 
 Input = Tuple[List[Doc], List[ndarray]]
-# Odd, so that pairs of the same words in the other order, or of one word twice, have rows of their own.
+# Large and odd: the order of a pair matters, and no bit of its first word is lost.
 PAIR = numpy.uint64(0x9E3779B97F4A7C15)
 # The length of a window's vector of words. An optimiser moves each weight by its rate at most, and at length 1 a note's scores would hardly move.
 LENGTH = 5.0
@@ -23,7 +23,7 @@ LENGTH = 5.0
 class Words(NamedTuple):
     """Each time that a word, or a pair of them, stands in a window.
 
-    rows (ndarray): Its row of the table, (n,).
+    rows (ndarray): Its row of the table, int32, (n,).
     values (ndarray): What it counts for, float32, (n,). Together those of a row in a window are log(1 + how often), scaled so that the window's vector is `LENGTH` long.
     tokens (ndarray): The token of it, or the first and the second of the pair, (n, 2).
     lengths (ndarray): How many each window has, one window behind the other, (n_windows,).
@@ -82,7 +82,7 @@ def count_words(doc: Doc, windows: ndarray, n_rows: int) -> Words:
         tokens = start + numpy.flatnonzero(spaces[start:end] == 0)
         words = ids[tokens]
         pairs = words[:-1] * PAIR + words[1:]
-        rows = (numpy.concatenate([words, pairs]) % numpy.uint64(n_rows)).astype("int64")
+        rows = (numpy.concatenate([words, pairs]) % numpy.uint64(n_rows)).astype("int32")
         _, inverse, counts = numpy.unique(rows, return_inverse=True, return_counts=True)
         length = numpy.sqrt((numpy.log1p(counts) ** 2).sum())
         values = (LENGTH * numpy.log1p(counts) / counts / max(length, 1e-6))[inverse]
@@ -90,7 +90,7 @@ def count_words(doc: Doc, windows: ndarray, n_rows: int) -> Words:
             [numpy.stack([tokens, tokens], axis=1), numpy.stack([tokens[:-1], tokens[1:]], axis=1)]
         )
         found.append((rows, values.astype("f"), places))
-    nothing = numpy.zeros(0, dtype="int64"), numpy.zeros(0, dtype="f"), numpy.zeros((0, 2), dtype="int64")
+    nothing = numpy.zeros(0, dtype="int32"), numpy.zeros(0, dtype="f"), numpy.zeros((0, 2), dtype="int64")
     rows, values, places = (numpy.concatenate(each) for each in zip(nothing, *found))
     return Words(rows, values, places, numpy.array([len(each[0]) for each in found], dtype="int64"))
 

@@ -235,7 +235,7 @@ def _head(name: str, found: Found) -> Dict[str, Any]:
         return {
             "factory": name,
             "exclusive_classes": found.is_exclusive,
-            "model": {"@architectures": "spacy-clinicalbert.NoteClassifier.v1", "tok2vec": listener},
+            "model": {"@architectures": "spacy-clinicalbert.NoteClassifier.v1", "words": 32768, "tok2vec": listener},
         }
     architecture = {"clinical_ner": "SpanTagger", "clinical_assertion": "Assertion"}[name]
     return {"factory": name, "model": {"@architectures": f"spacy-clinicalbert.{architecture}.v1", "tok2vec": listener}}

@@ -15,10 +15,11 @@ LONG = "The patient denies chest pain; history of fever. Aspirin given for cough
 STRIDED = {"@misc": "spacy-clinicalbert.strided_windows.v1", "size": 40, "context": 8}
 
 
-def make_textcat(toy, examples=make_examples, labels=None, aggregate="mean", pooling="first", **config):
+def make_textcat(toy, examples=make_examples, labels=None, aggregate="mean", pooling="first", words=0, **config):
     """With exclusive classes, if nothing else is said."""
     config = {"exclusive_classes": True, **config}
     model = {"aggregate": {"@layers": f"spacy-clinicalbert.{aggregate}.v1"}, "tok2vec": {"pooling": pooling}}
+    model["words"] = words
     if aggregate == "scaled_max_mean":
         model["aggregate"]["learn"] = True
     config["model"] = model
@@ -260,5 +261,6 @@ def test_positive_weight_counts_what_holds(toy):
     loss, gradient = pipe._loss(notes, truths, known)
     assert loss == pytest.approx(-3 * numpy.log(0.2) - numpy.log(0.3))
     assert gradient[0].tolist() == pytest.approx([-3 / 0.2, 1 / 0.3], rel=1e-5)
-    with pytest.raises(ValueError, match="above 0"):
-        make_textcat(toy, positive_weight=0.0)
+    for exclusive, weight in ((False, 0.0), (True, 3.0)):
+        with pytest.raises(ValueError, match="above 0, and to 1 where classes are exclusive"):
+            make_textcat(toy, exclusive_classes=exclusive, positive_weight=weight)

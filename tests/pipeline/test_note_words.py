@@ -87,7 +87,7 @@ def test_nothing_to_read(table):
 
 def test_words_alone_tell_notes_apart(toy):
     """The table alone learns: what tells these notes apart are words in their last windows."""
-    nlp = make_textcat(toy)
+    nlp = make_textcat(toy, words=4096)
     start = "The patient denies chest pain; history of fever. " * 5
     rows = [
         (f"{start} Aspirin given.", {"progress": 1.0, "radiology": 0.0}),
@@ -103,10 +103,48 @@ def test_words_alone_tell_notes_apart(toy):
             _, notes, backprop = pipe.begin_update(docs)
             backprop(pipe._loss(notes, *pipe.read_targets(examples))[1])
             words.finish_update(sgd)
-    for (text, cats), other in zip(rows, (0.0, 1.0)):
+    shown = []
+    for text, cats in rows:
         doc = nlp(text)
         assert doc.cats["progress"] == pytest.approx(cats["progress"], abs=0.3)
-        # Which window it was.
-        probabilities = [each["radiology"] for each in doc.spans["windows"].attrs["cats"]]
-        assert len(probabilities) > 1
-        assert int(numpy.argmax(numpy.abs(numpy.array(probabilities) - (1 - other)))) >= len(probabilities) - 2
+        shown.append([each["progress"] for each in doc.spans["windows"].attrs["cats"]])
+    # The notes' first windows are equal, and what is shown of them too; their last ones are not.
+    assert len(shown[0]) > 1 and shown[0][0] == pytest.approx(shown[1][0], abs=1e-4)
+    assert shown[0][-1] > shown[1][-1] + 0.3
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "noisy_or", "attention"])
+def test_gradient_of_the_whole_model(toy, aggregate):
+    nlp = make_textcat(toy, words=512, aggregate=aggregate, exclusive_classes=False)
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    table, rng = pipe.model.get_ref("words"), numpy.random.default_rng(0)
+    table.set_param("W", rng.normal(scale=0.2, size=(512, 2)).astype("f"))
+    texts = ["The patient denies chest pain; history of fever. " * 20, "", "Lungs clear."]
+    docs = list(nlp.get_pipe("encoder").pipe(nlp.make_doc(text) for text in texts))
+    weights = rng.normal(size=(3, 2)).astype("f")
+    given, _, backprop = pipe.begin_update(docs)
+    assert given.n_docs == 3 and len(given.docs) > 3
+    backprop(weights)
+    gradient = table.get_grad("W")
+    row, column = numpy.unravel_index(numpy.abs(gradient).argmax(), gradient.shape)
+    values = []
+    for step in (-0.05, 0.05):
+        W = table.get_param("W").copy()
+        W[row, column] += step
+        table.set_param("W", W)
+        _, notes, forget = pipe.begin_update(docs)
+        forget(weights * 0)
+        values.append((notes * weights).sum())
+        W[row, column] -= step
+        table.set_param("W", W)
+    assert gradient[row, column] == pytest.approx((values[1] - values[0]) / 0.1, rel=0.02)
+
+
+def test_pipeline_from_before_there_were_words_loads(toy, tmp_path):
+    nlp = make_textcat(toy)
+    nlp.to_disk(tmp_path)
+    config = (tmp_path / "config.cfg").read_text(encoding="utf8")
+    older = config.replace("words = 0\n", "").replace("positive_weight = 1.0\n", "")
+    assert len(older) < len(config) - 30
+    (tmp_path / "config.cfg").write_text(older, encoding="utf8")
+    assert spacy.load(tmp_path)(TEXT).cats == pytest.approx(nlp(TEXT).cats)
