@@ -260,4 +260,4 @@ def test_app_shows_a_hostile_note_as_text(page, address):
     api.expect(page.locator("iframe").first).to_be_visible(timeout=60_000)
     paste(page, HOSTILE)
     api.expect(shown_in(page, 0).locator("main .note")).to_contain_text("<script>alert(1)</script>", timeout=60_000)
-    assert page.locator("iframe").count() == 2
+    api.expect(page.locator("iframe")).to_have_count(2, timeout=60_000)
