@@ -146,7 +146,7 @@ class ClinicalBertWindowListener(ClinicalBertListener):
 def init(model: ClinicalBertListener, X: Optional[Iterable[Doc]] = None, Y: Any = None) -> None:
     if X and model.has_dim("nO") is None:
         raise ValueError(
-            f"The listener for '{model.upstream_name}' belongs to no component clinicalbert. Add one to the pipeline before the head, or set the "
+            f"The listener for '{model.upstream_name}' belongs to no component clinicalbert. Add one to the pipeline before the head, initialise it if it is there, or set the "
             "listener's upstream to its name."
         )
     model.samples.update(X or ())
