@@ -117,12 +117,15 @@ def tree_memory(process: psutil.Process) -> float:
 
 @app.command()
 def saved(encoder: Path, notes: Path, n_notes: int = 10_000, part_size: int = 1000) -> None:
-    """The share of the wordpieces that are not encoded, for they stood in the same part before."""
-    texts = read_texts(notes, n_notes)
-    parts = [describe_windows(encoder, texts[i : i + part_size]) for i in range(0, len(texts), part_size)]
-    total = sum(part["wordpieces"] for part in parts)
-    share = sum(part["captured"] * part["wordpieces"] for part in parts) / total
-    print(f"{len(texts):,} notes, {total:,.0f} wordpieces: {share:.1%} saved")
+    """The share of the wordpieces that are not encoded, for they stood in the same part before: in the notes' own order, and patient by patient, as `annotate` takes them."""
+    with notes.open(encoding="utf8") as file:
+        rows = [json.loads(line) for line in islice(file, n_notes)]
+    for said, key in (("in their own order", lambda row: 0), ("patient by patient", lambda row: row["patient"])):
+        parts = [sorted(rows[i : i + part_size], key=key) for i in range(0, len(rows), part_size)]
+        found = [describe_windows(encoder, [row["text"] for row in part]) for part in parts]
+        total = sum(part["wordpieces"] for part in found)
+        share = sum(part["captured"] * part["wordpieces"] for part in found) / total
+        print(f"{len(rows):,} notes, {total:,.0f} wordpieces, {said}: {share:.1%} saved")
 
 
 @app.command()
@@ -178,6 +181,7 @@ def spark(pipeline: str, notes: Path, folder: Path, n_notes: int = 1000, repeats
                     submit = str(Path(sys.executable).parent / "spark-submit")
                     command = [submit, "--master", "local[2]", "scripts/spark_annotate.py", pipeline, str(source)]
                     command += [str(output), "--patient-field", "patient", "--partitions", "2"]
+                command += ["--part-size", str(size // 2)]  # one for each worker
                 started = time.monotonic()
                 subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
                 seconds.setdefault(f"{name} {size}", []).append(time.monotonic() - started)

@@ -69,16 +69,17 @@ TASKS = {
     "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
 }
 # Ways of fine-tuning → settings of the config, by their dotted names, and of the task, by its fields: "config" is another config of the workflow.
+FAST_HEAD = {"config": "clinical_ner", "rate": 2e-3}
 VARIANTS: Dict[str, Dict[str, Any]] = {
     "plain": {},
-    "clinical_ner": {"config": "clinical_ner"},
-    "small_batches": {"config": "clinical_ner", "batch": 1000, "rate": 2e-4},
-    "more_epochs": {"config": "clinical_ner", "epochs": 10},
-    "fast_head": {"config": "clinical_ner", "rate": 2e-3, "components.clinicalbert.model.lr_scale": 0.15},
-    "layer_decay": {"config": "clinical_ner", "components.clinicalbert.model.layer_decay": 0.85},
-    "fresh_layer": {"config": "clinical_ner", "components.clinicalbert.model.n_fresh_layers": 1},
-    "unfreeze": {"config": "clinical_ner", "training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
-    "half_frozen": {"config": "clinical_ner", "components.clinicalbert.model.n_frozen_layers": 3},
+    "clinical_ner": {"config": "clinical_ner", "components.clinicalbert.model.lr_scale": 1.0},
+    "small_batches": {"config": "clinical_ner", "batch": 1000, "rate": 2e-4, "components.clinicalbert.model.lr_scale": 1.0},
+    "fast_head": FAST_HEAD,  # with the config's lr_scale: what the config itself does
+    "more_epochs": {**FAST_HEAD, "epochs": 10},
+    "layer_decay": {**FAST_HEAD, "components.clinicalbert.model.layer_decay": 0.85},
+    "fresh_layer": {**FAST_HEAD, "components.clinicalbert.model.n_fresh_layers": 1},
+    "unfreeze": {**FAST_HEAD, "training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
+    "half_frozen": {**FAST_HEAD, "components.clinicalbert.model.n_frozen_layers": 3},
 }  # fmt: skip
 app = typer.Typer(add_completion=False)
 

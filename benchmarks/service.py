@@ -96,12 +96,13 @@ def put_load(
     texts: List[str],
     is_right: Callable[[int, Any], bool],
     n_clients: int,
-    seconds: Optional[float] = None,
+    seconds: float = float("inf"),
+    order: Optional[Iterator[int]] = None,
 ) -> Load:
-    """Let clients send texts, each of them the next one: for some time, or each once."""
+    """Let clients send texts, each of them the next one: for some time, or until there is none; by default each once."""
     begun = time.monotonic()
-    end = begun + seconds if seconds else float("inf")
-    numbers = itertools.cycle(range(len(texts))) if seconds else iter(range(len(texts)))
+    end = begun + seconds
+    numbers = iter(range(len(texts))) if order is None else order
     lock = threading.Lock()
     latencies: List[float] = []
     counts = {"wrong": 0, "refused": 0}
@@ -179,8 +180,10 @@ def main(
                     return is_close(answer, expected[number])
 
                 put_load(server, texts[:20], is_expected, 4)  # warm
+                # From one number of clients to the next it goes on: notes that have just been sent are remembered.
+                order = itertools.cycle(range(len(texts)))
                 for n_clients in map(int, clients.split(",")):
-                    load = put_load(server, texts, is_expected, n_clients, seconds)
+                    load = put_load(server, texts, is_expected, n_clients, seconds, order)
                     n_wrong += load.wrong
                     show(name, n_clients, load, f"{server.memory:.0f}")
                 if name == "batched":

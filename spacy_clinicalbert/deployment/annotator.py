@@ -50,13 +50,16 @@ class Annotator:
     nlp (Language): The pipeline. Its error handler becomes the annotator's.
     convert (Callable[[Doc, Note], Any]): What is made of a Doc. What it returns may not hold the Doc.
     prepare (Optional[Callable[[Doc, Note], Any]]): Writes on a Doc what the pipeline shall read there.
+    remember (bool): Keep the encoders' caches from slice to slice, so that text that comes again is not encoded again. The last bits of what becomes of a note then depend on what
+        came before it.
     """
 
-    def __init__(self, nlp: Language, convert: Convert, prepare: Optional[Convert] = None):
+    def __init__(self, nlp: Language, convert: Convert, prepare: Optional[Convert] = None, *, remember: bool = False):
         install_extensions()
         self.nlp = nlp
         self.convert = convert
         self.prepare = prepare
+        self.remember = remember
         self._found: Dict[int, Any] = {}
         self._reasons: Dict[int, str] = {}
         self._handle_errors()
@@ -69,7 +72,8 @@ class Annotator:
         """
         self._found, self._reasons = {}, {}
         with self.nlp.memory_zone():  # the vocabulary does not grow with the notes
-            self._pipe(notes)
+            # A patient's notes together: what was copied from one to another is then encoded once.
+            self._pipe(sorted(notes, key=lambda note: note.patient or ""))
             for note in notes:
                 # Not every component can tell which note of a batch it fails on.
                 if note.position not in self._found and note.position not in self._reasons:
@@ -94,7 +98,8 @@ class Annotator:
                     continue
 
     def _pipe(self, notes: List[Note]) -> None:
-        forget_vectors(self.nlp)
+        if not self.remember:
+            forget_vectors(self.nlp)
         try:
             for doc, note in self.nlp.pipe(self._docs(notes), as_tuples=True):
                 if note is not None:  # a component that makes a new Doc loses whose it is

@@ -66,7 +66,7 @@ class Gatherer:
         self.max_characters = max_characters
         self.gathering = gathering
         self._observe = observe
-        self._annotator = Annotator(nlp, self._say, self._prepare)
+        self._annotator = Annotator(nlp, self._say, self._prepare, remember=True)
         self._batch: List[_Waiting] = []
         self._waiting: Deque[_Waiting] = deque()
         self._changed = threading.Condition()

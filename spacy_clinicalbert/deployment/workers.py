@@ -3,11 +3,12 @@
 import multiprocessing
 import os
 import sys
+from collections import deque
 from contextlib import contextmanager
 from datetime import datetime
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from spacy.language import Language
 
@@ -117,6 +118,7 @@ def _in_processes(job: Job, parts: Iterator[Part], n_workers: int) -> Iterator[D
     context = multiprocessing.get_context("spawn")
     workers: Dict[Connection, Any] = {}
     idle: List[Connection] = []
+    waiting: Deque[Part] = deque()
 
     def collect() -> Iterator[Done]:
         for connection in wait([each for each in workers if each not in idle]):
@@ -131,22 +133,32 @@ def _in_processes(job: Job, parts: Iterator[Part], n_workers: int) -> Iterator[D
             if answer is not None:  # None: it is ready for its first part
                 yield answer
 
+    def start() -> None:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, job), daemon=True)
+        with _threads_of_libraries(job.threads):
+            process.start()
+        theirs.close()
+        workers[ours] = process
+
+    def hand_out() -> Iterator[Done]:
+        while not idle:
+            yield from collect()
+        connection = idle.pop()
+        try:
+            connection.send(waiting.popleft())
+        except ConnectionError:
+            raise RuntimeError(_died(workers[connection])) from None
+
     try:
         for part in parts:
+            waiting.append(part)
             if not idle and len(workers) < n_workers:
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, job), daemon=True)
-                with _threads_of_libraries(job.threads):
-                    process.start()
-                theirs.close()
-                workers[ours] = process
-            while not idle:
-                yield from collect()
-            connection = idle.pop()
-            try:
-                connection.send(part)
-            except ConnectionError:
-                raise RuntimeError(_died(workers[connection])) from None
+                start()  # and go on to the next part: workers load at one time
+            while waiting and (idle or len(workers) == n_workers):
+                yield from hand_out()
+        while waiting:
+            yield from hand_out()
         while len(idle) < len(workers):
             yield from collect()
     finally:

@@ -126,6 +126,15 @@ def load_checkpoint(
     return Checkpoint(network.float().eval(), tokenizer, positions)
 
 
+def read_width(name: str) -> int:
+    """RETURNS (int): The width of a checkpoint's vectors, by its config.json; see `load_checkpoint` for the name, and what is raised."""
+    source, _, options = resolve_name(name, None, False)
+    try:
+        return int(AutoConfig.from_pretrained(source, trust_remote_code=False, **options).hidden_size)
+    except Exception as err:
+        raise ValueError(_load_error(source, "configuration", err)) from err
+
+
 @contextmanager
 def without_warnings() -> Iterator[None]:
     """Let transformers load without its warnings of weights that are new or not used: whoever loads checks them, and not all matter. Nor does

@@ -159,6 +159,31 @@ def test_a_slice_is_annotated_as_if_there_were_no_others(toy, monkeypatch):
     assert seen[0] == 0
 
 
+def test_a_service_finds_text_of_earlier_batches_again(toy):
+    nlp = make_encoder_nlp(toy, ("clinical_ner",))
+    shim = nlp.get_pipe("encoder").shim
+    annotate = Annotator(nlp, as_record, remember=True)
+    annotate(make_notes(["The patient denies chest pain and fever."]))
+    kept = shim.cache.n_pieces
+    annotate(make_notes(["Lungs clear. No cough."]))
+    assert shim.cache.n_pieces > kept > 0
+
+
+def test_notes_of_a_patient_meet_in_the_encoder_and_come_out_in_their_order():
+    nlp = make_nlp()
+    seen = []
+
+    def convert(doc, note):
+        seen.append(note.id)
+        return note.id
+
+    patients = ["b", "a", None, "b", "c", "a"]
+    notes = [note._replace(patient=patient) for note, patient in zip(make_notes([GOOD] * 6), patients)]
+    found, failures = Annotator(nlp, convert)(notes)
+    assert (found, failures) == ([note.id for note in notes], [])
+    assert seen == ["n2", "n1", "n5", "n0", "n3", "n4"]
+
+
 def test_helper_gives_a_record_for_each_text():
     records = list(spacy_clinicalbert.annotate([GOOD, "", "No fever."], make_nlp()))
     assert [(record["id"], record["position"], len(record["entities"])) for record in records] == [

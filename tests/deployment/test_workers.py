@@ -1,9 +1,11 @@
 import multiprocessing
 import os
 from datetime import datetime
+from multiprocessing.connection import wait
 
 import pytest
 
+from spacy_clinicalbert.deployment import workers
 from spacy_clinicalbert.deployment.notes import Note
 from spacy_clinicalbert.deployment.workers import Job, annotate_parts, n_cores, peak_memory
 from tests.deployment.conftest import make_texts
@@ -35,6 +37,16 @@ def test_processes_give_what_one_gives_and_end(pipeline, tmp_path):
         results[n_workers] = {path.name: path.read_bytes() for path in (tmp_path / str(n_workers)).iterdir()}
     assert results[1] == results[2] and len(results[1]) == 5
     assert not multiprocessing.active_children()
+
+
+def test_workers_load_at_one_time(pipeline, tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(workers, "wait", lambda connections: waited.append(len(connections)) or wait(connections))
+    done = list(annotate_parts(make_job(pipeline, tmp_path / "a"), make_parts(4), 2))
+    assert waited[0] == 2 and sorted(each.number for each in done) == [0, 1, 2, 3]
+    waited.clear()  # one part: no second worker
+    assert len(list(annotate_parts(make_job(pipeline, tmp_path / "b"), make_parts(1), 2))) == 1
+    assert max(waited) == 1
 
 
 def test_a_worker_that_dies_or_cannot_begin_stops_the_run(pipeline, tmp_path):

@@ -73,6 +73,16 @@ def test_project_has_the_heads_that_the_notes_feed_and_trains(records, heads, is
     assert steps[-1] == n_steps - 1  # counted from 0
 
 
+@pytest.mark.parametrize("small, rate", [(512, 3e-4), (1, 5e-5)])
+def test_a_large_encoder_learns_more_slowly(small, rate, toy, tmp_path, monkeypatch):
+    monkeypatch.setattr("spacy_clinicalbert.training.new_project.SMALL", small)
+    new_project(tmp_path / "new", write(tmp_path / "notes.jsonl", ENTITIES), encoder=toy)
+    config = load_config(tmp_path / "new" / "config.cfg")
+    highest = config["training"]["optimizer"]["learn_rate"]["initial_rate"]
+    assert highest * config["components"]["clinicalbert"]["model"]["lr_scale"] == pytest.approx(rate)
+
+
+
 def test_notes_of_a_patient_are_on_one_side_and_none_is_lost(toy, tmp_path):
     new_project(tmp_path / "new", write(tmp_path / "notes.jsonl", ENTITIES), encoder=toy)
     patients = [{doc._.patient for doc in notes_of(tmp_path / "new", name)} for name in ("train", "dev")]
