@@ -219,6 +219,7 @@ CLINICAL_NOTE_CLASSIFIER_CONFIG = """
 exclusive_classes = false
 spans_key = "windows"
 positive_weight = 1.0
+thresholds = {}
 
 [clinical_note_classifier.scorer]
 @scorers = "spacy-clinicalbert.note_scorer.v1"
@@ -269,6 +270,7 @@ def make_clinical_note_classifier(
     exclusive_classes: bool,
     spans_key: str,
     positive_weight: float,
+    thresholds: Dict[str, float],
     scorer: Optional[Callable],
 ) -> Pipe:
     """Make the component that classifies notes by their windows; see `pipeline.note_classifier.ClinicalNoteClassifier`."""
@@ -281,6 +283,7 @@ def make_clinical_note_classifier(
         exclusive_classes=exclusive_classes,
         spans_key=spans_key,
         positive_weight=positive_weight,
+        thresholds=thresholds,
         scorer=scorer,
     )
 

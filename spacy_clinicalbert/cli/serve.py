@@ -42,11 +42,13 @@ def serve(
     except ImportError:
         typer.echo("The service needs more packages: pip install 'spacy-clinicalbert[service]'.", err=True)
         raise typer.Exit(1) from None
+    from ..deployment.annotator import make_predictors
     from ..loading import open_pipeline
 
     try:
         token = read_token(token_file)
         nlp = open_pipeline(pipeline)
+        make_predictors(nlp)
     except (OSError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

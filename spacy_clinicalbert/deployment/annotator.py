@@ -2,7 +2,7 @@
 
 import traceback
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -11,6 +11,9 @@ from thinc.api import Model
 from ..corpora.docs import install_extensions
 from .notes import Note, is_utf8
 from .records import Record, Unwritable, to_record
+
+if TYPE_CHECKING:
+    from ..encoder.shim import EncoderShim
 
 Convert = Callable[[Doc, Note], Any]
 
@@ -163,12 +166,24 @@ def describe(error: Exception) -> str:
 
 def forget_vectors(nlp: Language) -> None:
     """Empty the caches of a pipeline's encoders. Vectors that were made in another batch can differ in their last bits."""
+    for shim in _encoders(nlp):
+        with shim.lock:  # a thread of a pipe that was broken off may still be at it
+            shim.cache.clear()
+
+
+def make_predictors(nlp: Language) -> None:
+    """Make the engines of a pipeline's encoders now: one that this machine does not have is not to be found out note by note.
+
+    RAISES (ValueError): An engine cannot be had.
+    """
+    for shim in _encoders(nlp):
+        shim.make_predictor()
+
+
+def _encoders(nlp: Language) -> Iterator["EncoderShim"]:
     from ..encoder.shim import EncoderShim
 
     for _, pipe in nlp.pipeline:
         model = getattr(pipe, "model", None)
         for node in model.walk() if isinstance(model, Model) else ():
-            for shim in node.shims:
-                if isinstance(shim, EncoderShim):
-                    with shim.lock:  # a thread of a pipe that was broken off may still be at it
-                        shim.cache.clear()
+            yield from (shim for shim in node.shims if isinstance(shim, EncoderShim))

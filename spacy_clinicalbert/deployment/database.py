@@ -163,9 +163,11 @@ class Table:
         with _connected(self.engine) as connection, self._named():
             try:
                 with connection.begin():
-                    while chunk := list(islice(rows, FETCHED)):
+                    taken = self._count(connection, first, behind)  # a table that somebody has made may have no key
+                    while not taken and (chunk := list(islice(rows, FETCHED))):
                         connection.execute(self.table.insert(), chunk)
-                return
+                if not taken:
+                    return
             except _sqlalchemy().exc.IntegrityError:
                 taken = self._count(connection, first, behind)
                 if not taken:

@@ -157,6 +157,8 @@ def _move_folder(folder: Path, paths: List[Path], destination: Path) -> None:
             os.replace(path, docs / path.name)
     if not destination.exists():
         os.replace(docs, destination)
+    elif any(docs.iterdir()):  # else they were moved before a kill
+        raise ValueError(f"'{destination}' was made meanwhile by somebody else. Take it away, and go on with --resume.")
     sync_folder(destination.parent)
 
 

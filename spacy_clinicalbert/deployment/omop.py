@@ -129,12 +129,17 @@ def _exists(entity: SpanRecord) -> Optional[str]:
 
 
 def _lexical_variant(entity: SpanRecord) -> str:
-    return " ".join(entity["text"].split())[:SHORT]
+    return _in_one_line(entity["text"])
 
 
 def _snippet(text: str, entity: SpanRecord) -> str:
     before = text[max(0, entity["start"] - AROUND) : entity["start"]]
-    return " ".join((before + text[entity["start"] : entity["end"] + AROUND]).split())[:SHORT]
+    return _in_one_line(before + text[entity["start"] : entity["end"] + AROUND])
+
+
+def _in_one_line(text: str) -> str:
+    """White space as one space, NUL too: PostgreSQL takes none in a text, and would refuse the part."""
+    return " ".join(text.replace("\0", " ").split())[:SHORT]
 
 
 def _modifiers(entity: SpanRecord) -> str:

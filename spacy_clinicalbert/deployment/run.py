@@ -1,6 +1,7 @@
 """A run over a source of notes: what `python -m spacy clinicalbert annotate` does."""
 
 import json
+import secrets
 import shutil
 import sys
 from contextlib import contextmanager
@@ -107,23 +108,28 @@ def annotate_notes(
         "workers": n_workers,
         "threads": threads,
         "versions": {name: _version(name) for name in PACKAGES},
+        "code": fingerprint(Path(__file__).parents[1]),  # the version alone says little of a checkout
     }
     if not places.manifest.exists():
         prepare(target)
     now = datetime.now(timezone.utc).replace(microsecond=0)
     with _locked(places.folder):
-        manifest = Manifest(places.manifest, settings, {"name": pipeline, "moment": now.isoformat()})
+        # Parts have a folder that no other run has: workers whose run was killed may still write to theirs.
+        fresh = {"name": pipeline, "moment": now.isoformat(), "folder": secrets.token_hex(8)}
+        manifest = Manifest(places.manifest, settings, fresh)
+        folder = places.folder / manifest.run["folder"]
+        folder.mkdir(exist_ok=True)
         memory = 0
         if manifest.totals is None:
             moment = datetime.fromisoformat(manifest.run["moment"])
-            job = Job(pipeline, target.form, str(places.folder), concepts, max_length, threads, moment)
+            job = Job(pipeline, target.form, str(folder), concepts, max_length, threads, moment)
             try:
                 memory = _annotate(job, source, manifest, part_size, n_workers, changed)
             except BaseException:
                 if not manifest.parts:  # there is nothing to go on with
                     places.manifest.unlink()
                 raise
-            deliver(target, manifest, places.folder, anew)
+            deliver(target, manifest, folder, anew)
             _write_failures(manifest, places.failed)
             manifest.finish()
         else:
@@ -209,7 +215,7 @@ def _locked(folder: Path) -> Iterator[None]:
     except Timeout:
         raise ValueError(f"Another run is writing to '{folder}'.") from None
     except BaseException:
-        if [each.name for each in folder.iterdir()] == ["lock"]:
+        if not any(each.is_file() and each.name != "lock" for each in folder.rglob("*")):
             shutil.rmtree(folder)
         raise
 

@@ -12,7 +12,7 @@ from typing import Any, Deque, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.language import Language
 
-from .annotator import Annotator, Failure
+from .annotator import Annotator, Failure, make_predictors
 from .forms import make_convert, write_part
 from .notes import Note
 
@@ -77,7 +77,7 @@ def load_pipeline(pipeline: str, threads: int, max_length: Optional[int] = None)
     threads (int): The threads that it may use.
     max_length (Optional[int]): The most characters of a note; None leaves the pipeline's own.
     RETURNS (Language): The pipeline.
-    RAISES (OSError), (ValueError): It cannot be loaded.
+    RAISES (OSError), (ValueError): It cannot be loaded, or not run on this machine.
     """
     import torch
 
@@ -85,6 +85,7 @@ def load_pipeline(pipeline: str, threads: int, max_length: Optional[int] = None)
 
     torch.set_num_threads(threads)
     nlp = open_pipeline(pipeline)
+    make_predictors(nlp)
     nlp.max_length = max_length or nlp.max_length
     return nlp
 

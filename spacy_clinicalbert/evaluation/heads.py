@@ -1,6 +1,6 @@
 """The components of a pipeline that answer a task, and what they answer."""
 
-from typing import List, NamedTuple, Set
+from typing import List, Mapping, NamedTuple, Set
 
 from spacy.language import Language
 from spacy.pipeline import TextCategorizer
@@ -19,12 +19,14 @@ class Head(NamedTuple):
     labels (Set[str]): Its own.
     exclusive (bool): Whether the most probable category is the answer, and not each from `threshold` on.
     threshold (float): For categories that do not exclude each other.
+    thresholds (Mapping[str, float]): Label → its own, where it has one.
     """
 
     name: str
     labels: Set[str]
     exclusive: bool
     threshold: float
+    thresholds: Mapping[str, float]
 
 
 def find_heads(nlp: Language, task: str) -> List[Head]:
@@ -40,7 +42,8 @@ def find_heads(nlp: Language, task: str) -> List[Head]:
             # spaCy's say it by their class alone.
             single = isinstance(pipe, TextCategorizer) and not isinstance(pipe, MultiLabel_TextCategorizer)
             exclusive = settings.get("exclusive_classes", single)
-            heads.append(Head(name, set(getattr(pipe, "labels", ())), exclusive, settings.get("threshold", 0.5)))
+            labels, own = set(getattr(pipe, "labels", ())), settings.get("thresholds", {})
+            heads.append(Head(name, labels, exclusive, settings.get("threshold", 0.5), own))
     return heads
 
 
@@ -57,5 +60,5 @@ def find_answers(doc: Doc, heads: List[Head], task: str) -> Set[Answer]:
         if head.exclusive and cats:
             given.add(max(cats, key=cats.get))  # type: ignore[arg-type]
         else:
-            given.update(label for label, probability in cats.items() if probability >= head.threshold)
+            given.update(label for label, p in cats.items() if p >= head.thresholds.get(label, head.threshold))
     return cat_answers(doc, given)

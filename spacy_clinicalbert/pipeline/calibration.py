@@ -4,6 +4,7 @@ Temperature scaling, expected calibration error and the reliability diagram are 
 of Modern Neural Networks", ICML 2017.
 """
 
+import math
 from typing import Callable, Dict, List, NamedTuple
 
 import numpy
@@ -137,7 +138,7 @@ def threshold_for_precision(probabilities: numpy.ndarray, right: numpy.ndarray, 
     probabilities (ndarray): (n,), of one label.
     right (ndarray): (n,), bool: whether the label holds.
     precision (float): The least share of right ones.
-    RETURNS (float): One of the probabilities; `NEVER` where none is high enough.
+    RETURNS (float): One of the probabilities, cut to nine digits; `NEVER` where none is high enough.
     """
     order = numpy.argsort(-probabilities, kind="stable")
     sorted_, hits = probabilities[order], right[order].cumsum()
@@ -145,7 +146,22 @@ def threshold_for_precision(probabilities: numpy.ndarray, right: numpy.ndarray, 
     # Equal probabilities pass together: only the last of them is a place to cut.
     last = numpy.append(sorted_[:-1] > sorted_[1:], True) if len(order) else numpy.zeros(0, dtype=bool)
     good = numpy.flatnonzero(last & (shares >= precision))
-    return float(sorted_[good[-1]]) if len(good) else NEVER
+    # A saved pipeline has ten digits: rounded up, the threshold would leave out the very answer that it was chosen for.
+    return math.floor(float(sorted_[good[-1]]) * 1e9) / 1e9 if len(good) else NEVER
+
+
+def threshold_for_f1(probabilities: numpy.ndarray, right: numpy.ndarray) -> float:
+    """The threshold with the best F1: halfway between the last probability that is taken and the next; of several, the highest.
+
+    probabilities (ndarray): (n,), of one label.
+    right (ndarray): (n,), bool: whether the label holds; once at least.
+    """
+    order = numpy.argsort(-probabilities, kind="stable")
+    sorted_, hits = numpy.append(probabilities[order], 0.0), right[order].cumsum()
+    f1 = 2 * hits / (numpy.arange(1, len(order) + 1) + hits[-1])
+    f1[sorted_[:-1] == sorted_[1:]] = -1  # equal probabilities pass together
+    best = int(f1.argmax())
+    return float(sorted_[best] + sorted_[best + 1]) / 2
 
 
 def calibrate(logits: numpy.ndarray, truth: numpy.ndarray, groups: numpy.ndarray) -> Calibration:

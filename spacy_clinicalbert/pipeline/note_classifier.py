@@ -14,12 +14,13 @@ from thinc.api import Model
 from ..corpora.docs import install_extensions
 from ..corpora.missing import known_labels
 from .aggregators import Windows
-from .calibration import Calibration, calibrate, softmax
+from .calibration import Calibration, calibrate, softmax, threshold_for_f1, threshold_for_precision
 from .head import Head
 from .note_classifier_model import WindowScores, window_shares
 from .note_scorer import score_notes
 
 CATS = "cats"  # in a span group's attrs: for each of its spans label → probability
+FEW = 10  # notes that have a label: with fewer, no threshold is chosen by them
 LEAST = 1e-6  # a probability's distance to 0 and 1, where it is divided by or its logarithm taken
 
 
@@ -50,6 +51,8 @@ class ClinicalNoteClassifier(Head):
     spans_key (str): The span group of the windows.
     positive_weight (float): What a label that holds counts for in the loss, against one that does not, where classes are not exclusive. Above 1 rare labels are
         found more often, and probabilities are too high for what is found.
+    thresholds (Optional[Dict[str, float]]): Label → how probable it must be to hold; 0.5 for the others. `doc.cats` has probabilities whatever they are: scores and mistakes go by
+        thresholds. Not where classes are exclusive.
     scorer (Optional[Callable]): The scoring method.
     """
 
@@ -62,8 +65,16 @@ class ClinicalNoteClassifier(Head):
         exclusive_classes: bool = False,
         spans_key: str = "windows",
         positive_weight: float = 1.0,
+        thresholds: Optional[Dict[str, float]] = None,
         scorer: Optional[Callable] = score_notes,
     ):
+        if thresholds and exclusive_classes:
+            raise ValueError(
+                f"Classes of '{name}' are exclusive: the most probable one holds. Take off its thresholds."
+            )
+        for label, value in (thresholds or {}).items():
+            if not 0 < value <= 1:
+                raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
         if not positive_weight > 0 or (exclusive_classes and positive_weight != 1):
             raise ValueError(
                 f"positive_weight of '{name}' is {positive_weight}; set it above 0, and to 1 where classes are exclusive."
@@ -78,13 +89,23 @@ class ClinicalNoteClassifier(Head):
             "exclusive_classes": exclusive_classes,
             "spans_key": spans_key,
             "temperatures": {},
+            "thresholds": dict(thresholds or {}),
         }
+        self._thresholds = dict(thresholds or {})
         install_extensions()
 
     @property
     def labels(self) -> Tuple[str, ...]:
         """RETURNS (Tuple[str, ...]): The labels, in the order of the model's columns."""
         return tuple(self.cfg["labels"])
+
+    @property
+    def thresholds(self) -> Dict[str, float]:
+        """RETURNS (Dict[str, float]): Label → how probable it must be to hold; empty where classes are exclusive."""
+        if self.cfg["exclusive_classes"]:
+            return {}
+        chosen = self.cfg.get("thresholds", {})  # pipelines of earlier versions have none
+        return {label: chosen.get(label, 0.5) for label in self.labels}
 
     @property
     def label_data(self) -> List[str]:
@@ -123,7 +144,7 @@ class ClinicalNoteClassifier(Head):
         labels (Optional[List[str]]): The labels; without them, those of the data.
         RAISES (ValueError): Exclusive classes of fewer than two labels.
         """
-        self.cfg["temperatures"] = {}
+        self.cfg.update(temperatures={}, thresholds=dict(self._thresholds))
         for label in labels or ():
             self.add_label(label)
         sample: List[Doc] = []
@@ -225,14 +246,16 @@ class ClinicalNoteClassifier(Head):
             truths=truths > 0.5,
             known=known,
             exclusive=self.cfg["exclusive_classes"],
+            thresholds=self.thresholds,
             **settings,
         )
 
     def calibrate(self, examples: Iterable[Example], precision: Optional[float] = None) -> Dict[str, Calibration]:
-        """Fit temperatures on notes that it was not trained on: one where classes are exclusive, else one a label.
+        """Fit temperatures on notes that it was not trained on: one where classes are exclusive, else one a label, and a threshold a label.
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline.
-        precision (Optional[float]): Is not used: `doc.cats` has probabilities, and no thresholds.
+        precision (Optional[float]): What each label's precision is to be at least, on these notes. Without it, thresholds are those of the best F1, for labels that at least
+            `FEW` of the notes have.
         RETURNS (Dict[str, Calibration]): "categories", or labels → how well the probabilities fit before and after.
         """
         examples = list(examples)
@@ -254,7 +277,30 @@ class ClinicalNoteClassifier(Head):
                     logits = numpy.stack([numpy.zeros(len(rows)), _logit(notes[rows, j])], axis=1)
                     found[label] = calibrate(logits, (truths[rows, j] > 0.5).astype("int64"), rows)
         self.cfg["temperatures"] = {what: each.temperature for what, each in found.items()}
-        return found
+        return (
+            found
+            if self.cfg["exclusive_classes"]
+            else self._choose_thresholds(notes, truths > 0.5, known, found, precision)
+        )
+
+    def _choose_thresholds(
+        self, notes: ndarray, truths: ndarray, known: ndarray, found: Dict[str, Calibration], precision: Optional[float]
+    ) -> Dict[str, Calibration]:
+        """RETURNS (Dict[str, Calibration]): `found` with the thresholds, which are kept too."""
+        notes = self._calibrated(notes)
+        chosen: Dict[str, float] = {}
+        for label in found:
+            j = self.labels.index(label)
+            own = known[:, j]
+            if precision is not None:
+                chosen[label] = threshold_for_precision(notes[own, j], truths[own, j], precision)
+            elif truths[own, j].sum() >= FEW:
+                chosen[label] = threshold_for_f1(notes[own, j], truths[own, j])
+        self.cfg["thresholds"] = {**self.cfg.get("thresholds", {}), **chosen}
+        return {
+            label: each._replace(thresholds={k: v for k, v in chosen.items() if k == label})
+            for label, each in found.items()
+        }
 
     def _windows(self, scores: WindowScores) -> Windows:
         """What the aggregator takes."""

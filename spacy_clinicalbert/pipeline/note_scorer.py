@@ -1,7 +1,7 @@
 """The scores of `clinical_note_classifier`: spaCy's of categories, how well the probabilities rank, and whether they mean what they say."""
 
 import math
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy
 from numpy import ndarray
@@ -37,6 +37,7 @@ def score_notes(
     truths: ndarray,
     known: ndarray,
     exclusive: bool,
+    thresholds: Mapping[str, float] = {},
     **settings: Any,
 ) -> Scores:
     """Compare `doc.cats` with the references. What a reference does not say of a label counts neither way.
@@ -45,6 +46,7 @@ def score_notes(
     truths (ndarray): bool, (n_examples, n_labels): which hold.
     known (ndarray): bool, of that shape: of which that is known.
     exclusive (bool): Whether one label holds.
+    thresholds (Mapping[str, float]): Label → how probable it must be to hold; 0.5 for the others.
     RETURNS (Dict[str, Any]): As `spacy.scorer.Scorer.score_cats`, and the means over labels that occur of "cats_macro_auprc" (average
         precision), "cats_macro_rp80" (recall at 80 % precision) and "cats_macro_ece" (expected calibration error of the probability of each label, in 15
         bins); with "cats_rank_per_type", label → "auroc", "auprc", "rp80", "ece", "n", "n_positive". None where there is nothing to score.
@@ -52,7 +54,7 @@ def score_notes(
     examples = list(examples)
     # spaCy knows of no label that is in doc.cats and not known, and fails on notes without categories of which one is to hold.
     compared: Any = [
-        Compared(example.predicted.cats, _known(example.reference.cats, labels, row))
+        Compared(_at_half(example.predicted.cats, thresholds), _known(example.reference.cats, labels, row))
         for example, row in zip(examples, known)
         if row.any()
     ]
@@ -73,6 +75,18 @@ def score_notes(
         scores[f"cats_macro_{key}"] = sum(values) / len(values) if values else None
     scores["cats_rank_per_type"] = per_type
     return scores
+
+
+def _at_half(cats: Mapping[str, float], thresholds: Mapping[str, float]) -> Dict[str, float]:
+    """The probabilities, moved so that each label's threshold lies at 0.5, which is spaCy's for all of them; their order stays."""
+    moved = dict(cats)
+    for label, threshold in thresholds.items():
+        p = cats.get(label, 0.0)
+        if threshold != 0.5 and label in cats:
+            moved[label] = (
+                0.5 * p / threshold if p < threshold else 0.5 + 0.5 * (p - threshold) / max(1 - threshold, 1e-9)
+            )
+    return moved
 
 
 def _known(cats: Dict[str, float], labels: Sequence[str], known: ndarray) -> Dict[str, float]:

@@ -71,6 +71,16 @@ def test_a_transaction_that_fails_changes_nothing(url):
     assert read(url) == before
 
 
+def test_a_table_of_somebodys_own_without_a_key_has_no_key_twice(url):
+    with sqlalchemy.create_engine(url).begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE results (position INTEGER, id, day, moment, entities)"))
+    table = Table(url, "results", COLUMNS)
+    table.insert(0, 5, iter(make_rows(0, 5)))
+    with pytest.raises(KeyTaken, match="has 2 rows already"):
+        table.insert(3, 7, iter(make_rows(3, 4)))
+    assert len(read(url)) == 5
+
+
 @pytest.mark.parametrize("query", ["SELECT id FROM results", None, ""])
 def test_queries_want_an_order(query):
     with pytest.raises(ValueError, match="--query"):

@@ -98,6 +98,13 @@ def test_omop_mentions_have_one_space_for_white_space_and_their_length():
     assert row["lexical_variant"] == "a b" and row["term_modifiers"] == "label=X,length=6"
 
 
+def test_omop_texts_have_no_nul_which_postgresql_refuses():
+    nlp = make_nlp()
+    nlp.get_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": [{"TEXT": "b\0c"}]}])
+    (row,) = to_omop(nlp("a\0 b\0c d"))
+    assert (row["lexical_variant"], row["snippet"]) == ("b c", "a b c d")
+
+
 def test_omop_system_names_package_and_pipeline():
     assert system_name({"lang": "en", "name": "toy", "version": "1.2"}).endswith("; en_toy 1.2")
     assert len(system_name({"name": "n" * 999})) == SHORT

@@ -137,6 +137,15 @@ def test_resume_refuses_an_input_that_has_changed(bulk, change):
         bulk("out.jsonl", resume=True)
 
 
+def test_resume_refuses_other_code(bulk, monkeypatch):
+    in_child(dying_at(14, lambda: bulk("out.jsonl")))
+    right = run_module.fingerprint
+    changed = lambda path: "other" if path.name == "spacy_clinicalbert" else right(path)  # noqa: E731
+    monkeypatch.setattr(run_module, "fingerprint", changed)
+    with pytest.raises(ValueError, match=r"other settings \(code\)"):
+        bulk("out.jsonl", resume=True)
+
+
 def test_resume_refuses_other_settings_and_another_pipeline(bulk, tmp_path):
     in_child(dying_at(14, lambda: bulk("out.jsonl")))
     with pytest.raises(ValueError, match=r"other settings \(max_length, part_size\)"):
@@ -227,6 +236,29 @@ def test_a_run_leaves_the_rows_of_others_in_its_table_and_says_so(bulk, output, 
 
 def test_resume_begins_where_there_is_nothing(bulk):
     assert bulk("out.jsonl", resume=True).annotated == 10
+
+
+def test_what_a_worker_of_another_run_left_behind_is_not_taken(bulk):
+    expected = bulk("expected.jsonl") and contents("expected.jsonl")
+    left = Path("out.jsonl.parts/0123456789abcdef")
+    left.mkdir(parents=True)
+    (left / "part-00000000.jsonl").write_text("{}\n" * 9, encoding="utf8")
+    bulk("out.jsonl")
+    assert contents("out.jsonl") == expected
+
+
+def test_a_folder_that_somebody_makes_meanwhile_costs_no_docs(bulk, monkeypatch):
+    right = run_module.deliver
+
+    def deliver(*args):
+        Path("out.spacy").mkdir(exist_ok=True)
+        right(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match=r"'out\.spacy' was made meanwhile"):
+        patch.setattr(run_module, "deliver", deliver)
+        bulk("out.spacy")
+    Path("out.spacy").rmdir()
+    assert bulk("out.spacy", resume=True).annotated == 10 and len(list(Path("out.spacy").iterdir())) == 4
 
 
 def test_two_runs_do_not_write_to_one_place(bulk):

@@ -13,6 +13,8 @@ from spacy.training import Corpus
 from spacy_clinicalbert.corpora.docs import Report
 from spacy_clinicalbert.corpora.formats import read_corpus
 from spacy_clinicalbert.deployment.run import Totals
+from spacy_clinicalbert.encoder import engines
+from tests.conftest import make_nlp as make_encoder_nlp
 from tests.deployment.conftest import make_nlp, make_texts, read_lines, write_notes
 from tests.deployment.runs import TO, contents, remove
 
@@ -152,6 +154,14 @@ def test_a_run_that_could_not_begin_leaves_nothing(bulk, settings, message):
     with pytest.raises((ValueError, OSError), match=message):
         bulk(**{"output": "out.jsonl", **settings})
     assert [each.name for each in Path().iterdir()] == ["notes.jsonl"]
+
+
+def test_an_engine_that_is_not_there_stops_a_run_before_the_first_note(bulk, toy, tmp_path, monkeypatch):
+    make_encoder_nlp(toy, ("clinical_ner",), engine="openvino").to_disk(tmp_path / "with encoder")
+    monkeypatch.setattr(engines, "has_openvino", lambda: False)
+    with pytest.raises(ValueError, match="OpenVINO is not installed"):
+        bulk("out.jsonl", pipeline=str(tmp_path / "with encoder"))
+    assert not list(Path().glob("out.jsonl*"))
 
 
 def test_labels_that_are_no_fhir_resource_are_an_error_before_the_first_note(bulk, tmp_path):

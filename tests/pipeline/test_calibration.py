@@ -10,6 +10,7 @@ from spacy_clinicalbert.pipeline.calibration import (
     negative_log_likelihood,
     reliability,
     softmax,
+    threshold_for_f1,
     threshold_for_precision,
 )
 
@@ -86,3 +87,17 @@ def test_threshold_is_the_lowest_that_reaches_the_precision(precision, threshold
 
 def test_threshold_without_answers_is_never_reached():
     assert threshold_for_precision(numpy.zeros(0), numpy.zeros(0, dtype=bool), 0.5) == NEVER
+
+
+@pytest.mark.parametrize(
+    "probabilities, right, threshold",
+    [
+        ([0.9, 0.4, 0.3, 0.1], [1, 1, 0, 0], 0.35),
+        ([0.9, 0.4, 0.3, 0.1], [0, 0, 0, 1], 0.05),
+        ([0.2, 0.8], [0, 1], 0.5),
+        ([0.5, 0.5, 0.5], [1, 0, 0], 0.25),  # equal ones pass together
+        ([0.8, 0.6, 0.4, 0.2], [1, 0, 1, 0], 0.3),
+    ],
+)
+def test_threshold_with_the_best_f1(probabilities, right, threshold):
+    assert threshold_for_f1(numpy.array(probabilities), numpy.array(right, dtype=bool)) == pytest.approx(threshold)

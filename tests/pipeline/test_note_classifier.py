@@ -6,6 +6,7 @@ from spacy.training import Example
 from thinc.api import Adam, get_current_ops
 
 from spacy_clinicalbert.encoder.listener import WindowListener
+from spacy_clinicalbert.evaluation.heads import find_answers, find_heads
 from spacy_clinicalbert.pipeline.aggregators import mean
 from spacy_clinicalbert.pipeline.note_classifier_model import NoteClassifier, activate_forward
 from tests.conftest import encoder_config, encoder_weights, make_examples
@@ -186,6 +187,51 @@ def test_calibration_is_kept_and_does_not_change_the_order(toy, exclusive, tmp_p
     assert nlp("").cats == {"progress": 0.0, "radiology": 0.0}
     nlp.initialize(lambda: examples)
     assert pipe.cfg["temperatures"] == {}
+
+
+@pytest.mark.parametrize("precision", [None, 1.0])
+def test_thresholds_are_chosen_kept_and_scored_by(toy, precision, tmp_path):
+    """What holds is more probable than what does not, but never above 0.5."""
+    nlp = make_textcat(toy, exclusive_classes=False)
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    pipe.model.get_ref("output_layer").get_param("b")[:] = [-3, -3]
+    order = sorted((TEXT * (i + 1) for i in range(36)), key=lambda text: nlp(text).cats["progress"])
+    order = order[:12] + order[-12:]
+    rows = [(text, {"progress": float(text in order[12:]), "radiology": float(text == order[0])}) for text in order]
+    examples = with_cats(nlp, *rows)
+    assert nlp.evaluate(examples)["cats_f_per_type"]["progress"]["r"] == 0
+    ranked = nlp.evaluate(examples)["cats_macro_auprc"]
+    for example in examples:
+        nlp.get_pipe("encoder")(example.predicted)
+    found = pipe.calibrate(examples, precision)
+    assert set(found["progress"].thresholds) == {"progress"}
+    assert bool(found["radiology"].thresholds) is (precision is not None)  # one note has it: too few
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    assert loaded.get_pipe("clinical_note_classifier").thresholds == pytest.approx(pipe.thresholds, abs=1e-9)
+    assert pipe.thresholds["progress"] < 0.5
+    scores = loaded.evaluate(with_cats(loaded, *rows))
+    figures = scores["cats_f_per_type"]["progress"]
+    # The last of them stands at the threshold itself where that is for a precision, and moves by what it shares a batch with.
+    assert figures["p"] == 1 and figures["r"] >= (1 if precision is None else 11 / 12)
+    assert scores["cats_macro_auprc"] == pytest.approx(ranked)
+    (head,) = find_heads(loaded, "cats")
+    assert [bool(find_answers(loaded(text), [head], "cats")) for text in (order[0], order[-1])] == [False, True]
+    nlp.initialize(lambda: examples)
+    assert pipe.thresholds == {"progress": 0.5, "radiology": 0.5}
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"exclusive_classes": True, "thresholds": {"progress": 0.3}}, "the most probable one holds"),
+        ({"thresholds": {"progress": 0.0}}, "threshold 0.0 for progress"),
+        ({"thresholds": {"progress": 1.5}}, "at most 1"),
+    ],
+)
+def test_thresholds_that_mean_nothing_are_errors(settings, message):
+    with pytest.raises(ValueError, match=message):
+        spacy.blank("en").add_pipe("clinical_note_classifier", config=settings)
 
 
 def test_what_is_not_annotated_changes_nothing(toy):
