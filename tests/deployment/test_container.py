@@ -14,4 +14,4 @@ def test_container_leaves_data_and_models_out():
 
 def test_container_has_what_the_services_endpoints_need():
     steps = (ROOT / "Containerfile").read_text(encoding="utf8")
-    assert "'.[service,questions]'" in steps and "COPY --from=pipeline" in steps
+    assert "'.[service,questions,openvino]'" in steps and "COPY --from=pipeline" in steps
