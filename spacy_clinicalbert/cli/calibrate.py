@@ -25,7 +25,8 @@ def calibrate(
     """Put a pipeline's probabilities right.
 
     It is written with temperatures, which make too sure probabilities less sure, and the other way round; what a positive_weight has shifted they do not undo. They are
-    fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the notes. Thresholds are chosen on the notes themselves. Settings of a training config can be overridden by their dotted names.
+    fitted on all notes; the errors that are printed are each measured with temperatures of the other half of the notes. Thresholds are chosen on the notes themselves; those
+    of clinical_note_classifier also without --precision, for the best F1. Settings of a training config can be overridden by their dotted names.
     """
     from ..evaluation.plots import SUFFIXES
     from ..evaluation.reliability import calibrate_pipeline, calibration_tables, plot_reliability

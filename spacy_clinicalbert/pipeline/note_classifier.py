@@ -277,11 +277,9 @@ class ClinicalNoteClassifier(Head):
                     logits = numpy.stack([numpy.zeros(len(rows)), _logit(notes[rows, j])], axis=1)
                     found[label] = calibrate(logits, (truths[rows, j] > 0.5).astype("int64"), rows)
         self.cfg["temperatures"] = {what: each.temperature for what, each in found.items()}
-        return (
-            found
-            if self.cfg["exclusive_classes"]
-            else self._choose_thresholds(notes, truths > 0.5, known, found, precision)
-        )
+        if self.cfg["exclusive_classes"]:
+            return found
+        return self._choose_thresholds(notes, truths > 0.5, known, found, precision)
 
     def _choose_thresholds(
         self, notes: ndarray, truths: ndarray, known: ndarray, found: Dict[str, Calibration], precision: Optional[float]
