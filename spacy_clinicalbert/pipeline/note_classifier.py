@@ -14,14 +14,13 @@ from thinc.api import Model
 from ..corpora.docs import install_extensions
 from ..corpora.missing import known_labels
 from .aggregators import Windows
-from .calibration import Calibration, calibrate, softmax, threshold_for_f1, threshold_for_precision
+from .calibration import Calibration, softmax
 from .head import Head
+from .note_calibration import LEAST, apply_temperatures, calibrate_classes, calibrate_labels
 from .note_classifier_model import WindowScores, window_shares
 from .note_scorer import score_notes
 
 CATS = "cats"  # in a span group's attrs: for each of its spans label → probability
-FEW = 10  # notes that have a label: with fewer, no threshold is chosen by them
-LEAST = 1e-6  # a probability's distance to 0 and 1, where it is divided by or its logarithm taken
 
 
 class Categories(NamedTuple):
@@ -176,7 +175,8 @@ class ClinicalNoteClassifier(Head):
             return []
         scores = self.model.predict(docs)
         given = self._windows(scores)
-        notes = self._calibrated(self._normalised(self.model.get_ref("aggregate").predict(given)))
+        notes = self._normalised(self.model.get_ref("aggregate").predict(given))
+        notes = apply_temperatures(notes, self.labels, self.cfg["temperatures"], self.cfg["exclusive_classes"])
         # A note without windows is nothing, whatever a temperature makes of 0.
         notes[[not len(each) for each in scores.windows]] = 0
         ends = numpy.cumsum([len(each) for each in scores.windows])
@@ -254,8 +254,8 @@ class ClinicalNoteClassifier(Head):
         """Fit temperatures on notes that it was not trained on: one where classes are exclusive, else one a label, and a threshold a label.
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline.
-        precision (Optional[float]): What each label's precision is to be at least, on these notes. Without it, thresholds are those of the best F1, for labels that at least
-            `FEW` of the notes have.
+        precision (Optional[float]): What each label's precision is to be at least, on these notes. Without it, thresholds are those of the best F1, for labels that
+            enough of the notes have.
         RETURNS (Dict[str, Calibration]): "categories", or labels → how well the probabilities fit before and after.
         """
         examples = list(examples)
@@ -264,41 +264,16 @@ class ClinicalNoteClassifier(Head):
         self.require_vectors(docs)
         self.cfg["temperatures"] = {}
         notes = numpy.array([each.note for each in self.predict(docs)])
-        found: Dict[str, Calibration] = {}
+        given = (notes, truths > 0.5, known)
         if self.cfg["exclusive_classes"]:
-            rows = numpy.flatnonzero(known.any(axis=1) & notes.any(axis=1))
-            if len(rows):
-                logits = numpy.log(numpy.maximum(notes[rows], LEAST))
-                found["categories"] = calibrate(logits, truths[rows].argmax(axis=1), rows)
+            found = calibrate_classes(*given)
         else:
-            for j, label in enumerate(self.labels):
-                rows = numpy.flatnonzero(known[:, j] & notes.any(axis=1))
-                if len(rows):
-                    logits = numpy.stack([numpy.zeros(len(rows)), _logit(notes[rows, j])], axis=1)
-                    found[label] = calibrate(logits, (truths[rows, j] > 0.5).astype("int64"), rows)
+            found = calibrate_labels(self.labels, *given, precision)
         self.cfg["temperatures"] = {what: each.temperature for what, each in found.items()}
-        if self.cfg["exclusive_classes"]:
-            return found
-        return self._choose_thresholds(notes, truths > 0.5, known, found, precision)
-
-    def _choose_thresholds(
-        self, notes: ndarray, truths: ndarray, known: ndarray, found: Dict[str, Calibration], precision: Optional[float]
-    ) -> Dict[str, Calibration]:
-        """RETURNS (Dict[str, Calibration]): `found` with the thresholds, which are kept too."""
-        notes = self._calibrated(notes)
-        chosen: Dict[str, float] = {}
-        for label in found:
-            j = self.labels.index(label)
-            own = known[:, j]
-            if precision is not None:
-                chosen[label] = threshold_for_precision(notes[own, j], truths[own, j], precision)
-            elif truths[own, j].sum() >= FEW:
-                chosen[label] = threshold_for_f1(notes[own, j], truths[own, j])
-        self.cfg["thresholds"] = {**self.cfg.get("thresholds", {}), **chosen}
-        return {
-            label: each._replace(thresholds={k: v for k, v in chosen.items() if k == label})
-            for label, each in found.items()
-        }
+        self.cfg["thresholds"] = dict(self.cfg.get("thresholds", {}))
+        for each in found.values():
+            self.cfg["thresholds"].update(each.thresholds)
+        return found
 
     def _windows(self, scores: WindowScores) -> Windows:
         """What the aggregator takes."""
@@ -316,15 +291,6 @@ class ClinicalNoteClassifier(Head):
         if not self.cfg["exclusive_classes"]:
             return notes
         return notes / numpy.maximum(notes.sum(axis=1, keepdims=True), LEAST)
-
-    def _calibrated(self, notes: ndarray) -> ndarray:
-        temperatures = self.cfg["temperatures"]
-        if not temperatures:
-            return notes
-        if self.cfg["exclusive_classes"]:
-            return softmax(numpy.log(numpy.maximum(notes, LEAST)) / temperatures["categories"])
-        each = numpy.array([temperatures.get(label, 1.0) for label in self.labels], dtype="f")
-        return (1 + numpy.tanh(_logit(notes) / each / 2)) / 2
 
     def _loss(self, notes: ndarray, truths: ndarray, known: ndarray) -> Tuple[float, ndarray]:
         """The cross-entropy of the notes' probabilities, and its gradient in what the aggregator gave."""
@@ -359,8 +325,3 @@ class ClinicalNoteClassifier(Head):
                         "exclusive. Correct its doc.cats, or set exclusive_classes = false."
                     )
         return truths, known
-
-
-def _logit(p: ndarray) -> ndarray:
-    p = numpy.clip(p, LEAST, 1 - LEAST)
-    return numpy.log(p / (1 - p))
