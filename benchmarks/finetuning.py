@@ -65,7 +65,7 @@ TASKS = {
     "ncbi": Task("ner", ("ncbi",), 5, 2000, 3e-4),
     "bc5cdr": Task("ner", ("bc5cdr",), 5, 2000, 3e-4),
     "maccrobat": Task("ner", ("maccrobat",), 10, 1000, 2e-4),
-    "mtsamples": Task("textcat", ("mtsamples",), 3, 4000, 3e-4),
+    "mtsamples": Task("textcat", ("mtsamples",), 1, 2000, 3e-4),
     "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
 }
 # Ways of fine-tuning → settings of the config, by their dotted names, and of the task, by its fields: "config" is another config of the workflow.
@@ -75,6 +75,7 @@ VARIANTS: Dict[str, Dict[str, Any]] = {
     "clinical_ner": {"config": "clinical_ner", "components.clinicalbert.model.lr_scale": 1.0},
     "small_batches": {"config": "clinical_ner", "batch": 1000, "rate": 2e-4, "components.clinicalbert.model.lr_scale": 1.0},
     "fast_head": FAST_HEAD,  # with the config's lr_scale: what the config itself does
+    "fast_textcat": {"rate": 2e-3, "components.clinicalbert.model.lr_scale": 0.15},  # the same for categories
     "more_epochs": {**FAST_HEAD, "epochs": 10},
     "layer_decay": {**FAST_HEAD, "components.clinicalbert.model.layer_decay": 0.85},
     "fresh_layer": {**FAST_HEAD, "components.clinicalbert.model.n_fresh_layers": 1},
