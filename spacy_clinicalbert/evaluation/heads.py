@@ -1,13 +1,14 @@
 """The components of a pipeline that answer a task, and what they answer."""
 
-from typing import List, Mapping, NamedTuple, Set
+from typing import List, Mapping, NamedTuple, Optional, Set
 
 from spacy.language import Language
 from spacy.pipeline import TextCategorizer
 from spacy.pipeline.textcat_multilabel import MultiLabel_TextCategorizer
 from spacy.tokens import Doc
 
-from .gold import Answer, cat_answers, ent_answers
+from .gold import Answer, Note, cat_answers, ent_answers
+from .labels import LabelMap, common_label
 
 ASSIGNS = {"ents": "doc.ents", "cats": "doc.cats"}
 
@@ -45,6 +46,22 @@ def find_heads(nlp: Language, task: str) -> List[Head]:
             labels, own = set(getattr(pipe, "labels", ())), settings.get("thresholds", {})
             heads.append(Head(name, labels, exclusive, settings.get("threshold", 0.5), own))
     return heads
+
+
+def with_exclusive(note: Note, heads: List[Head], label_map: Optional[LabelMap] = None) -> Note:
+    """Of categories that exclude each other the one that holds says it of all: a corpus that names it alone annotates the others too.
+
+    note (Note): Annotated with categories.
+    heads (List[Head]): Those that answer.
+    label_map (Optional[LabelMap]): None keeps labels as they are.
+    RETURNS (Note): With the labels of each exclusive head of which one is its category.
+    """
+    given = {label for *_, label in note.answers}
+    for head in heads:
+        own = {label for each in head.labels if (label := common_label(each, label_map)) is not None}
+        if head.exclusive and given & own:
+            note = note._replace(labels=note.labels | own)
+    return note
 
 
 def find_answers(doc: Doc, heads: List[Head], task: str) -> Set[Answer]:

@@ -9,9 +9,9 @@ from spacy.tokens import Doc
 
 from ..deployment.annotator import Annotator, Failure
 from ..deployment.notes import make_note
-from ..pipeline.ner import confidence
+from ..pipeline.ner import confidences
 from .gold import HEADS, Answer, Note, read_gold
-from .heads import Head, find_answers, find_heads
+from .heads import Head, find_answers, find_heads, with_exclusive
 
 Given = Dict[Answer, Optional[float]]  # what was found, with its probability
 
@@ -59,6 +59,7 @@ class Mistakes:
     entities (List[Mistake]): What it got wrong among entities, the surest of each kind first; what has no probability, in the notes' order.
     counts (Dict[str, Counter]): Label → kind, or `RIGHT`, → how many. A gold entity counts for its own label, another for that which was found.
     categories (List[WrongCategories]): The notes with wrong categories, the surest first.
+    right (Counter): Category → how many notes have it and were found to.
     failures (List[Failure]): Notes that the pipeline failed on.
     """
 
@@ -66,6 +67,7 @@ class Mistakes:
     entities: List[Mistake] = field(default_factory=list)
     counts: Dict[str, Counter] = field(default_factory=dict)
     categories: List[WrongCategories] = field(default_factory=list)
+    right: Counter = field(default_factory=Counter)
     failures: List[Failure] = field(default_factory=list)
 
 
@@ -87,6 +89,8 @@ def find_mistakes(nlp: Language, docs: List[Doc]) -> Mistakes:
         labels[task] = corpus.labels & set().union(*(head.labels for head in heads[task]))
         if labels[task]:
             found.notes[task] = corpus.notes
+            if task == "cats":
+                found.notes[task] = [with_exclusive(note, heads[task]) for note in corpus.notes]
     if not found.notes:
         raise ValueError(
             "The notes are annotated for nothing that the pipeline finds, entities or categories. For the page of one note choose it by its id."
@@ -94,7 +98,10 @@ def find_mistakes(nlp: Language, docs: List[Doc]) -> Mistakes:
     names = {note.text: note.name for notes in found.notes.values() for note in notes}
 
     def answers_of(doc: Doc, note: Any) -> Tuple[str, Dict[str, Given]]:
-        ents: Given = {(ent.start_char, ent.end_char, ent.label_): confidence(ent) for ent in doc.ents}
+        known = confidences(doc)
+        ents: Given = {
+            (ent.start_char, ent.end_char, ent.label_): known.get((ent.start, ent.end, ent.label)) for ent in doc.ents
+        }
         cats: Given = {answer: doc.cats[answer[2]] for answer in find_answers(doc, heads["cats"], "cats")}
         return note.text, {"ents": ents, "cats": cats}
 
@@ -120,7 +127,10 @@ def _compare(task: str, number: int, note: Note, given: Given, labels: Set[str],
     gold = {answer for answer in note.answers if answer[2] in labels}
     if task == "ents":
         found.entities += compare_entities(number, gold, answers, found.counts)
-    elif gold != set(answers):
+        return
+    for _, _, label in gold.intersection(answers):
+        found.right[label] += 1
+    if gold != set(answers):
         rows = sorted(((label, value or 0.0) for (*_, label), value in answers.items()), key=lambda row: -row[1])
         found.categories.append(WrongCategories(number, sorted(label for *_, label in gold), rows))
 
@@ -137,16 +147,24 @@ def compare_entities(note: int, gold: Set[Answer], found: Given, counts: Dict[st
     for answer in gold.intersection(found):
         counts.setdefault(answer[2], Counter())[RIGHT] += 1
     missed, wrong = sorted(gold.difference(found)), sorted(set(found) - gold)
-    pairs = [(_common(one, other), one, other) for one in missed for other in wrong if _common(one, other) > 0]
+    pairs, behind = [], 0  # behind: the first of `wrong` that a missed one, or a later one, can overlap
+    for one in missed:
+        while behind < len(wrong) and wrong[behind][1] <= one[0]:
+            behind += 1
+        for other in wrong[behind:]:
+            if other[0] >= one[1]:
+                break
+            if _common(one, other) > 0:
+                pairs.append((_common(one, other), one, other))
     mistakes = []
+    paired: Set[Answer] = set()  # what is missed and what is wrong have no answer in common
     for _, one, other in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-        if one in missed and other in wrong:
-            missed.remove(one)
-            wrong.remove(other)
+        if paired.isdisjoint((one, other)):
+            paired.update((one, other))
             kind = LABEL if one[:2] == other[:2] else BORDERS if one[2] == other[2] else BOTH
             mistakes.append(Mistake(kind, note, one, other, found[other]))
-    mistakes += [Mistake(MISSED, note, one, None, None) for one in missed]
-    mistakes += [Mistake(INVENTED, note, None, other, found[other]) for other in wrong]
+    mistakes += [Mistake(MISSED, note, one, None, None) for one in missed if one not in paired]
+    mistakes += [Mistake(INVENTED, note, None, other, found[other]) for other in wrong if other not in paired]
     for each in mistakes:
         counts.setdefault(_answers(each)[0][2], Counter())[each.kind] += 1
     return sorted(mistakes, key=lambda each: _answers(each)[0])

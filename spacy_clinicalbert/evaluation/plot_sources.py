@@ -159,16 +159,13 @@ def confusion(mistakes: Mistakes, task: str) -> Dict[Tuple[str, str], int]:
         for label, kinds in mistakes.counts.items():
             wrong[label, label] += kinds["right"]
         return dict(wrong)
-    gold = Counter(label for note in mistakes.notes[task] for *_, label in note.answers)
     for row in mistakes.categories:
         missed = [label for label in row.gold if label not in dict(row.found)]
         extra = [label for label, _ in row.found if label not in row.gold]
         for one in missed or [NOTHING]:
             for other in extra or [NOTHING]:
                 wrong[one, other] += 1
-        for label in missed:
-            gold[label] -= 1
-    wrong.update({(label, label): n for label, n in gold.items() if n})
+    wrong.update({(label, label): n for label, n in mistakes.right.items()})
     return dict(wrong)
 
 

@@ -15,7 +15,7 @@ from . import counts as why
 from .counts import N_COUNTS, SCORES, count_note, micro_f1
 from .distance import content_words, corpus_distances
 from .gold import HEADS, Corpus, map_answers, read_gold, spread
-from .heads import ASSIGNS, Head, find_answers, find_heads
+from .heads import ASSIGNS, Head, find_answers, find_heads, with_exclusive
 from .intervals import LEVEL, resample, with_interval
 from .labels import LabelMap, check_label_map, common_label
 
@@ -147,16 +147,19 @@ def _count(
     left_out: Dict[str, Counter] = defaultdict(Counter)
     left_out[why.GOLD_OUTSIDE_MAP].update(corpus.outside_map)
     left_out[why.GOLD_HALF].update(corpus.half_annotated)
-    counts = numpy.zeros((len(corpus.notes), len(labels), N_COUNTS))
+    notes = corpus.notes
+    if task == "cats":
+        notes = [with_exclusive(note, heads, label_map) for note in notes]
+    counts = numpy.zeros((len(notes), len(labels), N_COUNTS))
     n_done = 0
-    pairs = ((note.text, number) for number, note in enumerate(corpus.notes))
+    pairs = ((note.text, number) for number, note in enumerate(notes))
     for doc, number in nlp.pipe(pairs, as_tuples=True):
         found, outside = map_answers(find_answers(doc, heads, task), label_map)
         left_out[why.OUTSIDE_MAP].update(outside)
-        counts[number] = count_note(corpus.notes[number], found, labels, left_out)
+        counts[number] = count_note(notes[number], found, labels, left_out)
         n_done += 1
-    if n_done < len(corpus.notes):
-        n_lost = len(corpus.notes) - n_done
+    if n_done < len(notes):
+        n_lost = len(notes) - n_done
         raise ValueError(f"{n_lost} notes are missing from what the pipeline gave. Take off its error handler.")
     return counts, left_out
 

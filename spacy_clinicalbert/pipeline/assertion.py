@@ -205,6 +205,7 @@ class ClinicalAssertion(Head):
             known=known_axes(examples, gold, self.gold_key, self.label_data, self.name),
             assertions_key=self.assertions_key,
             axes=self.label_data,
+            name=self.name,
             **kwargs,
         )
 
@@ -223,13 +224,13 @@ class ClinicalAssertion(Head):
         numbers = targets(gold, self.label_data)
         groups = numpy.repeat(numpy.arange(len(gold)), [len(each) for each in gold])
         found: Dict[str, Calibration] = {}
-        self.cfg["thresholds"] = {}
         for i, (axis, labels, columns) in enumerate(self._columns()):
             known = numbers[:, i] != MISSING
             if known.any():
                 truth, own = numbers[known, i], logits[known, columns]
                 found[axis] = calibrate(own, truth, groups[known])
                 self.cfg["temperatures"][axis] = found[axis].temperature
+                self.cfg["thresholds"].pop(axis, None)  # chosen by another temperature
                 if precision is not None:
                     probabilities = softmax(own / found[axis].temperature)
                     thresholds = {

@@ -2,9 +2,11 @@
 
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Set
 
+import numpy
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
+MISSING_ENT = 0  # spaCy's ENT_IOB of a token of which nothing is known
 Table = Dict[str, Dict[str, PRFScore]]  # axis → label → counts
 
 
@@ -21,13 +23,15 @@ def assertion_score(
     known: List[Set[str]],
     assertions_key: str,
     axes: Mapping[str, List[str]],
+    name: str,
     **kwargs: Any,
 ) -> Dict[str, Any]:
     """Precision, recall and F of each label of each axis, twice: of the gold spans, as they were classified, and end to end, of the spans
     that the pipeline found. There a gold span that was not found counts as missed, and a span that is no gold one as wrong, unless
     the reference has no entity annotation, which leaves open what else is one. Found and gold span match if offsets and
     label are the same (without entity annotation: the offsets, for marked phrases have no labels of entities). Axes of which the
-    annotation of a span says nothing do not count, nor do axes on which a note is not annotated.
+    annotation of a span says nothing do not count, nor do axes on which a note is not annotated, nor found spans of labels that
+    `doc._.annotated` leaves out of what it says of other components, or on tokens of which it is not known whether they are in an entity.
 
     examples (Iterable[Example]): With what the pipeline found in the predicted Docs.
     gold (List[List[GoldSpan]]): The gold spans of each example, in the predicted Doc's tokens.
@@ -35,6 +39,7 @@ def assertion_score(
     known (List[Set[str]]): The axes on which each example is annotated.
     assertions_key (str): The group of the predicted Docs with the results.
     axes (Mapping[str, List[str]]): Those that the component knows.
+    name (str): The component's name in `doc._.annotated`.
     RETURNS (Dict[str, Any]): "assertion_acc", the share of gold labels that were given; "assertion_macro_f", the mean F of labels that occur;
         "assertion_per_axis", axis → label → p, r and f; "assertion_e2e_macro_f" and "assertion_e2e_per_axis". None where there is nothing to score.
     """
@@ -44,7 +49,7 @@ def assertion_score(
         for span, each in zip(spans, assertions):
             for axis, (label, _) in each.items():
                 _count(own[axis], span.known.get(axis), label)
-        _count_found(end_to_end, example, spans, own_axes, assertions_key)
+        _count_found(end_to_end, example, spans, own_axes, assertions_key, name)
     right = sum(score.tp for labels in own.values() for score in labels.values())
     n_known = sum(score.tp + score.fn for labels in own.values() for score in labels.values())
     return {
@@ -56,7 +61,9 @@ def assertion_score(
     }
 
 
-def _count_found(table: Table, example: Example, gold: List[Any], known: Set[str], assertions_key: str) -> None:
+def _count_found(
+    table: Table, example: Example, gold: List[Any], known: Set[str], assertions_key: str, name: str
+) -> None:
     exhaustive = example.reference.has_annotation("ENT_IOB")
     group = example.predicted.spans.get(assertions_key, ())
     assertions = group.attrs.get("assertion", []) if len(group) else []
@@ -69,7 +76,13 @@ def _count_found(table: Table, example: Example, gold: List[Any], known: Set[str
         for axis, labels in table.items():
             if axis in span.known:
                 _count(labels, span.known[axis], each[axis][0] if axis in each else None)
+    stated = {head: labels for head, labels in (example.reference._.annotated or {}).items() if head != name}
+    gaps = numpy.array([tag == MISSING_ENT for tag in example.get_aligned("ENT_IOB")] if exhaustive else [], dtype=bool)
     for key in found.keys() - matched if exhaustive else ():
+        start, end, span_label = key
+        is_known = not stated or any(span_label in labels for labels in stated.values())
+        if not is_known or gaps[start:end].any():
+            continue
         for axis, (label, _) in found[key].items():
             if axis in known:
                 table[axis].setdefault(label, PRFScore()).fp += 1

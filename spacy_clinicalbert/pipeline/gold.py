@@ -116,6 +116,12 @@ def make_targets(
     return Targets(numpy.concatenate(tags), numpy.concatenate(active))
 
 
+def _same_text(span: Span, other: Span) -> bool:
+    """As `Example.get_aligned_spans_y2x` compares them, which reads both Docs whole for each call."""
+    one, two = (each.text.lower().strip().replace(" ", "") for each in (span, other))
+    return one == two
+
+
 def _fill(
     tags: ndarray, example: Example, gold: Gold, to_predicted: Any, places: dict, joint: bool, lost: Counter
 ) -> None:
@@ -130,12 +136,12 @@ def _fill(
         if span.label_ not in places:
             continue
         column = places[span.label_]
-        aligned = example.get_aligned_spans_y2x([span], allow_overlap=True)
-        if not aligned:
+        where = to_predicted[span.start : span.end]
+        if not len(where) or not _same_text(span, example.predicted[int(where[0]) : int(where[-1]) + 1]):
             lost[BORDERS] += 1
-            forget.append((to_predicted[span.start : span.end], column))
+            forget.append((where, column))
             continue
-        rows = slice(aligned[0].start, aligned[0].end)
+        rows = slice(int(where[0]), int(where[-1]) + 1)
         own = numpy.full(rows.stop - rows.start, IN, dtype="int8")
         own[0], own[-1] = BEGIN, LAST
         if len(own) == 1:

@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
+from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_examples
@@ -60,6 +61,16 @@ class Head(TrainablePipe):
         if sgd is not None:
             self.finish_update(sgd)
         return losses
+
+    def require_own_spans(self, nlp: Optional[Language]) -> None:
+        """Raise ValueError if another component of the pipeline writes the span group of this one, which would take its spans."""
+        key = self.cfg["spans_key"]
+        for name, pipe in nlp.pipeline if nlp else ():
+            if pipe is not self and isinstance(pipe, Head) and getattr(pipe, "cfg", {}).get("spans_key") == key:
+                raise ValueError(
+                    f"'{self.name}' and '{name}' both write doc.spans[\"{key}\"], and one would erase what the other found. Give one of them another "
+                    'spans_key, as nlp.add_pipe(..., config={"spans_key": ...}).'
+                )
 
     def require_vectors(self, docs: Iterable[Doc]) -> None:
         """Raise ValueError if Docs that went through the pipeline have not the vectors that the model reads."""

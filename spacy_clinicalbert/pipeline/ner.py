@@ -122,7 +122,7 @@ class ClinicalNer(Head):
         return list(self.labels)
 
     def add_label(self, label: str) -> int:
-        """Add a label. What the model gives for the others stays as it is.
+        """Add a label. What the model gives for the others stays as it is; in modes whose labels exclude each other it gets a little less probable.
 
         label (str): The label.
         RETURNS (int): 0 if it is there already, else 1.
@@ -150,6 +150,7 @@ class ClinicalNer(Head):
         nlp (Optional[Language]): The pipeline.
         labels (Optional[List[str]]): The labels; without them, those of the data that it is annotated for.
         """
+        self.require_own_spans(nlp)
         self.cfg.update(copy.deepcopy(self._as_configured))
         for label in labels or ():
             self.add_label(label)
@@ -213,9 +214,9 @@ class ClinicalNer(Head):
             group = [Span(doc, start, end, label=hashes[label]) for start, end, label in places]
             doc.spans[key] = SpanGroup(doc, name=key, spans=group, attrs={SCORES: spans.probabilities})
             ents = list(doc.ents)
-            taken = {i for ent in ents for i in range(ent.start, ent.end)}
-            new = [group[i] for i in numpy.flatnonzero(in_ents)]
-            doc.set_ents(ents + [span for span in new if taken.isdisjoint(range(span.start, span.end))])
+            if ents:
+                in_ents = _beside(spans, ents, len(doc))
+            doc.set_ents(ents + [group[i] for i in numpy.flatnonzero(in_ents)])
 
     def read_targets(self, examples: List[Example]) -> Optional[Targets]:
         """RETURNS (Optional[Targets]): What is annotated; None where no example is annotated for any label."""
@@ -323,13 +324,32 @@ class ClinicalNer(Head):
         return self.model.ops.to_numpy(self.model.ops.flatten(scores))
 
 
+def _beside(spans: Spans, ents: List[Span], n_tokens: int) -> ndarray:
+    """RETURNS (ndarray): bool, (n_spans,): those that go into `doc.ents` where these entities stand already."""
+    taken = numpy.zeros(n_tokens + 1, dtype="int64")  # tokens in entities before each
+    for ent in ents:
+        taken[ent.start + 1 : ent.end + 1] = 1
+    before = numpy.cumsum(taken)
+    free = numpy.flatnonzero(before[spans.ends] == before[spans.starts])
+    in_ents = numpy.zeros(len(spans.starts), dtype=bool)
+    if len(free):
+        in_ents[free] = best_of_overlapping(Spans(*(each[free] for each in spans)))
+    return in_ents
+
+
 def confidence(span: Span) -> Optional[float]:
     """The getter `span._.confidence`.
 
     RETURNS (Optional[float]): The probability of the span with its label, if a span group of the doc has one.
     """
-    for group in span.doc.spans.values():
-        for other, score in zip(group, group.attrs.get(SCORES, ())):
-            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
-                return float(score)
-    return None
+    return confidences(span.doc).get((span.start, span.end, span.label))
+
+
+def confidences(doc: Doc) -> Dict[Tuple[int, int, int], float]:
+    """RETURNS (Dict[Tuple[int, int, int], float]): Start, end and label of each span in a group with probabilities → its own. Of several groups the first
+    says it."""
+    found: Dict[Tuple[int, int, int], float] = {}
+    for group in doc.spans.values():
+        for span, score in zip(group, group.attrs.get(SCORES, ())):
+            found.setdefault((span.start, span.end, span.label), float(score))
+    return found

@@ -15,6 +15,7 @@ from .calibration import (
 from .crf import BEGIN, IN, LAST, N_SCORED, OUTSIDE, UNIT, UNKNOWN, Spans
 from .gold import Targets
 from .modes import Finder, Mode
+from .token_tags import divide
 
 CANDIDATE = 0.05  # the least threshold that is looked at
 
@@ -101,7 +102,7 @@ def _with_outside(probabilities: ndarray, tags: ndarray) -> ndarray:
 
 def _likelihood(known: Known, temperature: float, mode: Mode) -> Tuple[float, float]:
     """The negative log-likelihood, and its derivative in 1 / temperature: expected less observed score."""
-    scores, (tags, active) = known.scores / numpy.float32(temperature), known.targets
+    scores, (tags, active) = divide(known.scores, temperature), known.targets
     given, log_all = mode.marginals(scores, known.lengths, active=active)
     wished, log_known = mode.marginals(scores, known.lengths, active=active, tags=tags)
     return log_all - log_known, float(((given - wished) * known.scores).sum(dtype="float64"))

@@ -143,6 +143,7 @@ class ClinicalNoteClassifier(Head):
         labels (Optional[List[str]]): The labels; without them, those of the data.
         RAISES (ValueError): Exclusive classes of fewer than two labels.
         """
+        self.require_own_spans(nlp)
         self.cfg.update(temperatures={}, thresholds=dict(self._thresholds))
         for label in labels or ():
             self.add_label(label)
@@ -170,13 +171,15 @@ class ClinicalNoteClassifier(Head):
         RETURNS (List[Categories]): One for each.
         """
         self._require_labels()
-        docs = list(docs)
+        return self._predict(list(docs), self.cfg["temperatures"])
+
+    def _predict(self, docs: List[Doc], temperatures: Dict[str, float]) -> List[Categories]:
         if not docs:
             return []
         scores = self.model.predict(docs)
         given = self._windows(scores)
         notes = self._normalised(self.model.get_ref("aggregate").predict(given))
-        notes = apply_temperatures(notes, self.labels, self.cfg["temperatures"], self.cfg["exclusive_classes"])
+        notes = apply_temperatures(notes, self.labels, temperatures, self.cfg["exclusive_classes"])
         # A note without windows is nothing, whatever a temperature makes of 0.
         notes[[not len(each) for each in scores.windows]] = 0
         ends = numpy.cumsum([len(each) for each in scores.windows])
@@ -262,15 +265,17 @@ class ClinicalNoteClassifier(Head):
         truths, known = self._targets(examples)
         docs = [example.predicted for example in examples]
         self.require_vectors(docs)
-        self.cfg["temperatures"] = {}
-        notes = numpy.array([each.note for each in self.predict(docs)])
+        notes = numpy.array([each.note for each in self._predict(docs, {})])
         given = (notes, truths > 0.5, known)
         if self.cfg["exclusive_classes"]:
             found = calibrate_classes(*given)
         else:
             found = calibrate_labels(self.labels, *given, precision)
-        self.cfg["temperatures"] = {what: each.temperature for what, each in found.items()}
-        self.cfg["thresholds"] = dict(self.cfg.get("thresholds", {}))
+        self.cfg["temperatures"].update({what: each.temperature for what, each in found.items()})
+        # A threshold that was chosen by another temperature says nothing any more.
+        kept = {label: value for label, value in self.cfg.get("thresholds", {}).items() if label not in found}
+        own = {label: value for label, value in self._thresholds.items() if label in found}
+        self.cfg["thresholds"] = {**kept, **own}
         for each in found.values():
             self.cfg["thresholds"].update(each.thresholds)
         return found

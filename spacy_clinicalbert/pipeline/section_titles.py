@@ -78,13 +78,17 @@ class Titles:
         self._most_words = max((len(title.split()) for title in self._labels), default=1)
 
     def add(self, label: str, titles: List[str]) -> None:
-        """Add titles of a label, new or known. Of another label they are no titles any more."""
+        """Add titles of a label, new or known. Of another label they are no titles any more, nor names of its parts, of documents, or to be passed over."""
         new = {normalise(title): label for title in titles}
         table = self.table["titles"]
         for other, known in table.items():
             table[other] = [title for title in known if normalise(title) not in new]
         table[label] = [*titles, *table.get(label, [])]
         self._labels.update(new)
+        for title in new:
+            self._parts.pop(title, None)
+        self.documents -= new.keys()
+        self.ignored -= new.keys()
         self._most_words = max([self._most_words, *(len(normalise(title).split()) for title in titles)])
 
     def find(self, title: str) -> Optional[str]:

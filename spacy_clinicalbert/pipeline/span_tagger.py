@@ -37,8 +37,8 @@ def init_bias(ops: Ops, shape: Tuple[int, ...]) -> Floats1d:
 
 
 def resize_output(model: Model, n_labels: int) -> None:
-    """Make room for more labels; those that are there keep their weights. The layer is a new one, for in the optimiser the old one
-    has a state of its shape."""
+    """Make room for more labels; those that are there keep their weights, and all tags of a new one begin as improbable, whatever the vectors. The layer is a
+    new one, for in the optimiser the old one has a state of its shape."""
     old, ops = model.get_ref("output_layer"), model.ops
     larger = Linear(N_SCORED * n_labels, old.get_dim("nI"), init_b=init_bias)
     larger.initialize()
@@ -46,6 +46,7 @@ def resize_output(model: Model, n_labels: int) -> None:
         weights, room = (each.get_param(name) for each in (old, larger))
         for ours, theirs in zip(ops.xp.split(weights, N_SCORED), ops.xp.split(room, N_SCORED)):
             theirs[: len(ours)] = ours  # a view
+            theirs[len(ours) :] = 0.0 if name == "W" else FIRST_SCORE
     model.replace_node(old, larger)
     for node in model.walk():
         if larger in node.walk() and node.has_dim("nO"):

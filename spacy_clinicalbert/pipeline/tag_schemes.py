@@ -34,6 +34,7 @@ def read_scheme(names: List[str]) -> Scheme:
     """
     if all(re.fullmatch(r"LABEL_\d+", name) for name in names):
         raise ValueError(f"The classifier's labels have no names, only {', '.join(names[:3])} …. {_FIX}")
+    names = _capitals(names)
     prefixed = {i: match for i, name in enumerate(names) if (match := _PREFIXED.fullmatch(name))}
     others = [i for i in range(len(names)) if i not in prefixed]
     if prefixed:  # what has none is outside, whatever its name
@@ -55,3 +56,11 @@ def read_scheme(names: List[str]) -> Scheme:
     labels = list(dict.fromkeys(label for *_, label in outputs))
     letters = "".join(sorted({match[1] for match in prefixed.values()}))
     return Scheme(f"prefixes {letters}" if letters else "no prefixes", labels, outside[0], outputs)
+
+
+def _capitals(names: List[str]) -> List[str]:
+    """Prefixes in small letters as the usual ones: where all labels but "o" have one, and some go on."""
+    large = [name[:1].upper() + name[1:] for name in names]
+    plain = [name for name in names if not _PREFIXED.fullmatch(name[:1].upper() + name[1:])]
+    is_small = plain == ["o"] and any(name[0] == "i" for name in names)
+    return large if is_small else names

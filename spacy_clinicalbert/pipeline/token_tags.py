@@ -31,6 +31,11 @@ def find_words(docs: List[Doc], scores: ndarray, bias: ndarray) -> ndarray:
     return numpy.flatnonzero((is_space == 0) & (scores != bias).any(axis=1))
 
 
+def divide(scores: ndarray, temperature: float) -> ndarray:
+    """RETURNS (ndarray): Scores divided by a temperature, but for those of tags that a scheme does not have: they stay so low as to be known."""
+    return numpy.where(scores < NEVER / 2, scores, scores / numpy.float32(temperature))
+
+
 def tag_marginals(
     scores: ndarray, lengths: ndarray, *, active: Optional[ndarray] = None, tags: Optional[ndarray] = None
 ) -> Tuple[ndarray, float]:

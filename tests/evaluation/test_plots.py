@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from xml.etree import ElementTree
 
 import matplotlib.image
@@ -6,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
-from spacy_clinicalbert.evaluation.gold import Note
 from spacy_clinicalbert.evaluation.mistakes import Mistake, Mistakes, WrongCategories
 from spacy_clinicalbert.evaluation.plot_sources import NOTHING, confusion, head_scores, speeds, training_curves
 from spacy_clinicalbert.evaluation.transfer import transfer
@@ -71,8 +71,7 @@ def test_confusion_counts_each_answer_once():
     mistakes = Mistakes(entities=entities, counts={"A": {"right": 3}, "B": {"right": 1}})
     found = {("A", "B"): 1, ("A", NOTHING): 1, (NOTHING, "B"): 1, ("A", "A"): 3, ("B", "B"): 1}
     assert confusion(mistakes, "ents") == found
-    notes = [Note("x", {(0, 1, label)}, {"A", "B"}, []) for label in "AAB"]
-    mistakes = Mistakes(notes={"cats": notes}, categories=[WrongCategories(0, ["A"], [("B", 0.7)])])
+    mistakes = Mistakes(categories=[WrongCategories(0, ["A"], [("B", 0.7)])], right=Counter("AB"))
     assert confusion(mistakes, "cats") == {("A", "B"): 1, ("A", "A"): 1, ("B", "B"): 1}
 
 

@@ -8,9 +8,11 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
-from spacy_clinicalbert.corpora.docs import Report
+from spacy_clinicalbert.corpora.docs import Report, to_docs
 from spacy_clinicalbert.corpora.formats import read_corpus
 from spacy_clinicalbert.evaluation.heads import find_answers, find_heads
+from spacy_clinicalbert.evaluation.mistakes import WrongCategories, find_mistakes
+from spacy_clinicalbert.evaluation.plot_sources import confusion
 from spacy_clinicalbert.evaluation.transfer import check_installed, transfer
 from tests.evaluation.conftest import ASPIRIN, PNEUMONIA, entities, write_notes, write_rules
 
@@ -220,6 +222,37 @@ def test_exclusive_categories_take_the_most_probable(tmp_path):
         cell = run({"p": str(tmp_path / "pipeline")}, {"c": gold}, task="cats", **settings)[1]["p", "c"]
         assert cell["labels"] == labels and (cell["gold"], cell["found"]) == (3, 3)
         assert cell["macro_f1"]["value"] == 1.0
+
+
+@Language.factory("toy_class", assigns=["doc.cats"])
+class ToyClass:
+    """Takes every note for a progress note."""
+
+    labels = ("progress", "radiology")
+    cfg = {"exclusive_classes": True}  # noqa: RUF012
+
+    def __init__(self, nlp, name):
+        pass
+
+    def __call__(self, doc):
+        doc.cats = {"progress": 0.9, "radiology": 0.1}
+        return doc
+
+
+@pytest.mark.parametrize("named", [{"progress": 1}, {"progress": 1, "radiology": 0}])
+def test_the_class_that_holds_says_it_of_all_others(tmp_path, named):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("toy_class")
+    nlp.to_disk(tmp_path / "pipeline")
+    other = {"radiology": 1, **{label: 0 for label in named if len(named) > 1 and label != "radiology"}}
+    records = [{"text": "one", "cats": named}, {"text": "two", "cats": other}, {"text": "x", "cats": {"discharge": 1}}]
+    gold = write_notes(tmp_path / "gold.jsonl", *records)
+    cell = run({"p": str(tmp_path / "pipeline")}, {"c": gold}, task="cats")[1]["p", "c"]
+    assert (cell["gold"], cell["found"]) == (2, 2) and cell["f1"]["value"] == pytest.approx(0.5)
+    assert cell["macro_f1"]["value"] == pytest.approx((2 / 3 + 0) / 2)
+    mistakes = find_mistakes(nlp, list(to_docs(records, spacy.blank("en"), Report())))
+    assert mistakes.categories == [WrongCategories(1, ["radiology"], [("progress", 0.9)])]
+    assert confusion(mistakes, "cats") == {("radiology", "progress"): 1, ("progress", "progress"): 1}
 
 
 @pytest.mark.parametrize("exclusive, given", [(True, {"fever"}), (False, set())])

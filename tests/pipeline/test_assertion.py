@@ -272,6 +272,27 @@ def test_assertion_end_to_end_passes_over_axes_that_are_not_annotated(trained, r
     assert {axis for axis, labels in scores.items() if any(each["p"] < 1 for each in labels.values())} == spurious
 
 
+@pytest.mark.parametrize(
+    "annotated, missing, counts",
+    [
+        (None, False, True),
+        ({"clinical_ner": ("PROBLEM",)}, False, True),
+        ({"clinical_ner": ("DRUG",), "clinical_assertion": ("certainty",)}, False, False),
+        (None, True, False),
+    ],
+)
+def test_assertion_end_to_end_passes_over_entities_that_nobody_looked_for(trained, annotated, missing, counts):
+    text, spans = ASSERTED[3]
+    reference, predicted = make_reference(trained, text, spans), trained.make_doc(text)
+    if missing:
+        reference.set_ents(reference.ents, missing=[reference[-1:]])
+    reference._.annotated = annotated
+    extra = spacy.tokens.Span(predicted, len(predicted) - 1, len(predicted), label="PROBLEM")
+    predicted.set_ents([*(predicted.char_span(*span[:2], label="PROBLEM") for span in spans), extra])
+    scores = trained.evaluate([Example(predicted, reference)])["assertion_e2e_per_axis"]["certainty"]
+    assert any(each["p"] < 1 for each in scores.values()) == counts
+
+
 def test_assertion_end_to_end_passes_over_notes_without_gold_spans(trained):
     reference = make_reference(trained, *ASSERTED[0])
     del reference.spans["gold"]
@@ -351,7 +372,11 @@ def test_assertion_calibrates_by_axis(trained):
         pipe.calibrate(examples, precision=1.01)  # what no threshold reaches is never given
         rows = [row for doc in annotate(trained, with_ents(trained)) for row in assertions(doc)]
         assert {row["certainty"][0] for row in rows} == {"present"}
-        assert pipe.calibrate([]) == {} and pipe.cfg["thresholds"] == {}
+        thresholds, temperatures = dict(pipe.cfg["thresholds"]), dict(pipe.cfg["temperatures"])
+        assert pipe.calibrate([]) == {} and set(thresholds) == {"certainty", "time"}  # of another component's notes
+        assert (pipe.cfg["thresholds"], pipe.cfg["temperatures"]) == (thresholds, temperatures)
+        pipe.calibrate(examples)
+        assert pipe.cfg["thresholds"] == {}
     finally:
         pipe.cfg["temperatures"], pipe.cfg["thresholds"] = {}, {}
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 
 import numpy
 import pytest
@@ -10,8 +11,11 @@ from spacy.tokens import DocBin
 from spacy.training import Example
 from spacy.util import load_config_from_str
 
-from spacy_clinicalbert.pipeline.crf import IN
-from tests.conftest import NOTES, encoder_weights, make_examples, make_nlp
+from spacy_clinicalbert.corpora.docs import install_extensions
+from spacy_clinicalbert.pipeline.crf import IN, Spans
+from spacy_clinicalbert.pipeline.gold import make_targets
+from spacy_clinicalbert.pipeline.ner import Found
+from tests.conftest import NOTES, encoder_weights, head_config, listener_config, make_examples, make_nlp
 from tests.pipeline.ner import KEY, gold_examples, make_ner, train, triples
 
 # Over each other: a nested entity of another label, and one that crosses it.
@@ -115,9 +119,20 @@ def test_added_label_leaves_the_others_as_they_are(learned_ner):
     assert after.shape[2] == 3 and numpy.allclose(after[:, :, :2], before, atol=1e-6)
     assert triples(nlp(text).ents) == ents
     notes = [*NOTES, ("Lungs clear.", [(0, 5, "NEW")])]
-    train(nlp, gold_examples(nlp, notes))  # the optimiser takes the new shape
+    train(nlp, gold_examples(nlp, notes), n=100)  # the optimiser takes the new shape
     assert triples(nlp("Lungs clear.").ents) == [(0, 5, "NEW")]
     assert triples(nlp(text).ents) == ents
+
+
+@pytest.mark.parametrize("mode", ["tokens", "joint"])
+def test_added_label_is_found_nowhere_before_it_learns(toy, mode):
+    nlp = make_ner(toy, mode=mode)
+    train(nlp, gold_examples(nlp, NOTES))
+    ner = nlp.get_pipe("clinical_ner")
+    ner.cfg["threshold"] = 0.0 if mode == "tokens" else 0.1
+    before = [triples(nlp(text).ents) for text, *_ in NOTES]
+    ner.add_label("NEW")
+    assert [triples(nlp(text).ents) for text, *_ in NOTES] == before and any(before)
 
 
 def test_optimiser_goes_on_after_a_label_was_added(toy):
@@ -211,6 +226,43 @@ def test_entities_that_stand_there_stay(learned_ner):
     doc = nlp.get_pipe("clinical_ner")(doc)
     assert triples(doc.ents) == [(0, 7, "DRUG"), (14, 23, "MINE")]
     assert triples(doc.spans[KEY]) == [(0, 7, "DRUG"), (18, 28, "PROBLEM")]
+
+
+def test_what_stands_there_does_not_take_what_it_does_not_touch():
+    """The more probable of two that overlap crosses a rule's entity: the other has its place."""
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("clinical_ner")
+    ner.add_label("PROBLEM")
+    doc = nlp.make_doc("acute chest pain syndrome")
+    doc.set_ents([doc.char_span(0, 5, label="MINE")])
+    starts, ends, labels = numpy.array([0, 1]), numpy.array([3, 4]), numpy.array([0, 0])
+    spans = Spans(starts, ends, labels, numpy.array([0.9, 0.8]))
+    ner.set_annotations([doc], [Found(spans, numpy.array([True, False]))])
+    assert triples(doc.ents) == [(0, 5, "MINE"), (6, 25, "PROBLEM")]
+
+
+@pytest.mark.parametrize("factory", ["clinical_ner", "clinical_note_classifier"])
+def test_two_that_would_write_one_span_group_are_an_error(toy, factory):
+    nlp = make_ner(toy)
+    key = nlp.get_pipe("clinical_ner").cfg["spans_key"]
+    nlp.add_pipe(factory, name="second", config={**head_config(factory, listener_config()), "spans_key": key})
+    with pytest.raises(ValueError, match="'clinical_ner' and 'second' both write.*spans_key"):
+        nlp.initialize(lambda: make_examples(nlp))
+
+
+def test_targets_of_long_notes_take_linear_time(process_seconds):
+    nlp = spacy.blank("en")
+    install_extensions()
+
+    def example(n):
+        text = "has chest pain and a mild fever now . " * n
+        return gold_examples(nlp, [(text, [(38 * i + 4, 38 * i + 14, "A") for i in range(n)])])
+
+    seconds = [
+        process_seconds(make_targets, examples, ["A"], "clinical_ner", "gold", False, Counter())
+        for examples in (example(250), example(2000))
+    ]
+    assert seconds[1] < 24 * max(seconds[0], 0.005)
 
 
 def test_empty_and_long_documents(learned_ner):

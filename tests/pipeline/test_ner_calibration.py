@@ -6,10 +6,11 @@ from spacy.training import Example
 
 from spacy_clinicalbert.corpora.docs import install_extensions
 from spacy_clinicalbert.pipeline.calibration import NEVER
-from spacy_clinicalbert.pipeline.crf import OUTSIDE, UNIT, UNKNOWN, Spans
+from spacy_clinicalbert.pipeline.crf import BEGIN, IN, LAST, OUTSIDE, UNIT, UNKNOWN, Spans
 from spacy_clinicalbert.pipeline.gold import Targets
 from spacy_clinicalbert.pipeline.modes import MODES
 from spacy_clinicalbert.pipeline.ner_calibration import Known, calibrate_ner, fit_ner_temperature, judge
+from spacy_clinicalbert.pipeline.token_tags import NEVER as LACKING
 from tests.conftest import NOTES
 from tests.pipeline.ner import gold_examples, make_ner, train
 
@@ -47,6 +48,27 @@ def test_temperature_of_what_is_all_right_is_one():
     known = overconfident()
     known.targets.tags[:] = numpy.where(known.scores.reshape(-1, 4, 2)[:, UNIT - 1] > 0, UNIT, OUTSIDE)
     assert fit_ner_temperature(known, MODE) == 1.0
+
+
+def test_temperature_bears_neighbours_that_a_scheme_cannot_tell_apart():
+    """Labels without prefixes, each token in by probability sigmoid(z): two spans of one label side by side say nothing of the temperature."""
+    rng = numpy.random.default_rng(0)
+    z = rng.normal(size=4000)
+    inside = rng.random(len(z)) < 1 / (1 + numpy.exp(-z))
+    scores = numpy.full((len(z), 4, 1), LACKING, dtype="f")
+    scores[:, IN - 1, 0] = 3 * z
+    mode = MODES["tokens"]
+
+    def fit(pair):
+        before, after = numpy.append(False, inside[:-1]), numpy.append(inside[1:], False)
+        tags = numpy.select([~inside, before & after, before, after], [OUTSIDE, IN, LAST, BEGIN], UNIT)
+        start = numpy.flatnonzero(tags == BEGIN)[0]
+        if pair:  # its first token as a span of its own
+            tags[start], tags[start + 1] = UNIT, UNIT if tags[start + 1] == LAST else BEGIN
+        targets = Targets(tags.astype("int8")[:, None], numpy.ones((len(z), 1), dtype=bool))
+        return fit_ner_temperature(Known(scores.reshape(len(z), 4), numpy.array([len(z)]), targets), mode)
+
+    assert fit(False) == pytest.approx(3, rel=0.1) and fit(True) == pytest.approx(fit(False), rel=0.02)
 
 
 def test_calibration_lowers_the_errors_on_notes_it_was_not_fitted_on():

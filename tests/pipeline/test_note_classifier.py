@@ -221,6 +221,27 @@ def test_thresholds_are_chosen_kept_and_scored_by(toy, precision, tmp_path):
     assert pipe.thresholds == {"progress": 0.5, "radiology": 0.5}
 
 
+def test_calibration_by_another_corpus_leaves_the_other_labels(toy):
+    nlp = make_textcat(toy, exclusive_classes=False, thresholds={"radiology": 0.7})
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    rows = [(TEXT * (i + 1), {"progress": float(i % 2), "radiology": float(1 - i % 2)}) for i in range(24)]
+
+    def calibrate(labels):
+        examples = with_cats(nlp, *((text, {label: cats[label] for label in labels}) for text, cats in rows))
+        for example in examples:
+            nlp.get_pipe("encoder")(example.predicted)
+        pipe.calibrate(examples)
+        return dict(pipe.cfg["temperatures"]), dict(pipe.cfg["thresholds"])
+
+    temperatures, thresholds = calibrate(["progress", "radiology"])
+    assert set(temperatures) == set(thresholds) == {"progress", "radiology"} and thresholds["radiology"] != 0.7
+    assert calibrate(["progress"]) == (temperatures, thresholds)
+    assert calibrate([]) == (temperatures, thresholds)
+    rows = rows[:4]  # too few for a threshold: that of another temperature is gone
+    fewer = calibrate(["progress", "radiology"])[1]
+    assert fewer == {"radiology": 0.7}
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [

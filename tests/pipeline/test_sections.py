@@ -143,6 +143,13 @@ def test_a_title_that_moves_to_another_label_stays_there(tmp_path):
         assert [span.label_ for span in doc.spans["sections"]] == ["plan", "allergies"]
 
 
+def test_titles_of_a_user_are_no_parts_of_another_section():
+    text = "PHYSICAL EXAM:\nHEENT: Clear."
+    for titles, labels in ({}, ["physical_exam"]), ({"heent": ["HEENT"]}, ["physical_exam", "heent"]):
+        doc = make_nlp(titles=titles)(text)
+        assert [span.label_ for span in doc.spans["sections"]] == labels
+
+
 def test_sections_take_another_table(tmp_path):
     table = {**load_table(), "titles": {"topic": ["plan"]}, "parts": []}
     path = tmp_path / "titles.json"

@@ -15,6 +15,8 @@ from spacy_clinicalbert.pipeline.tag_schemes import read_scheme
         ("O B-X M-X E-X S-X", "prefixes BEMS", ["X"], 0, [BEGIN, IN, LAST, UNIT]),
         ("O NAME DATE", "no prefixes", ["NAME", "DATE"], 0, [IN, IN]),
         ("DATE o", "no prefixes", ["DATE"], 1, [IN]),
+        ("o b-problem i-problem b-test i-test", "prefixes BI", ["problem", "test"], 0, [BEGIN, IN, BEGIN, IN]),
+        ("o b_cell s_code", "no prefixes", ["b_cell", "s_code"], 0, [IN, IN]),
         ("B-X-Y O I-X-Y", "prefixes BI", ["X-Y"], 1, [BEGIN, IN]),
     ],
 )
