@@ -133,7 +133,7 @@ def install_getter() -> None:
 
 def read_found(doc: Doc) -> Dict[Tuple[Any, str], Found]:
     """RETURNS (Dict[Tuple[Any, str], Found]): For each question that was asked, by its id and text, what `write_answers` wrote."""
-    if ANSWERS not in doc.spans:
+    if find_answers(doc) is None:
         return {}
     return {
         (row["id"], row["question"]): Found(

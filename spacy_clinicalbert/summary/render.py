@@ -1,5 +1,6 @@
 """Summaries as Markdown and JSON."""
 
+import re
 from typing import Any, Dict, List, Optional, Sequence
 
 import srsly
@@ -10,7 +11,8 @@ from .component import SALIENCE, SUMMARY
 
 # What an axis says of most spans is not worth a word.
 UNMARKED = ("present", "recent", "patient")
-_ESCAPED = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|"})
+_ESCAPED = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>#|~&"})
+_LIST_MARK = re.compile(r"^(\d{0,9})([-+.)])")  # in front of a line it would begin a list within the list
 
 
 def summary_rows(doc: Doc) -> Optional[List[Dict[str, Any]]]:
@@ -59,7 +61,7 @@ def to_markdown(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_LI
         rows.append("## Summary\n")
         for each in found["summary"]:
             section = f"{each['section'].replace('_', ' ')}: " if each["section"] else ""
-            rows.append(f"- {section}{each['text'].translate(_ESCAPED)} [{each['start']}–{each['end']}]")
+            rows.append(f"- {section}{_escape(each['text'])} [{each['start']}–{each['end']}]")
         rows.append("")
     for part in found["case"].values():
         rows.append(f"## {part['title']}\n")
@@ -71,8 +73,13 @@ def to_markdown(doc: Doc, parts: Sequence[Part] = PARTS, max_lines: int = MAX_LI
             places = [place for each in (line, *line.get("details", [])) for place in each["evidence"]]
             where = ", ".join(f"{start}–{end}" for start, end in places)
             marks = f" ({', '.join(said)})" if said else ""
-            rows.append(f"- {(line['text'] + details).translate(_ESCAPED)}{marks} [{where}]")
+            rows.append(f"- {_escape(line['text'] + details)}{marks} [{where}]")
         if "more" in part:
             rows.append(f"- … {part['more']} more")
         rows.append("")
     return "\n".join(rows).rstrip() + "\n" if rows else ""
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return _LIST_MARK.sub(r"\1\\\2", text.translate(_ESCAPED))

@@ -16,8 +16,15 @@ from ..pipeline.sections import find_heads
 SECTIONS, HEADS = "sections", "section_heads"  # span groups of clinical_sections
 # What ends where the border function sees a sentence's end, and does not end one: an abbreviation, an initial, a list's number.
 _NO_END = re.compile(
-    r"(?:\b(?:dr|mr|mrs|ms|st|vs|no|approx|e\.g|i\.e|pt|prof|jr|sr|fig|inc|etc|[a-z])\.|(?:^|\n)\W*\d{1,2}\.)\s*$|;\s*$",
+    r"(?:\b(?:drs?|mr|mrs|ms|st|vs|no|approx|e\.g|i\.e|pt|prof|jr|sr|fig|inc|etc|temp|hx|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|[a-z])\."
+    r"|(?:^|\n)\W*\d{1,2}\.)\s*$|;\s*$",
     re.IGNORECASE,
+)
+# What is denied may go on behind a full stop: "Denies: Chest pain. Dyspnea."
+_DENIAL = re.compile(r"\b(?:den(?:y|ies|ied|ying)|negative|no|not|without|absence)\b[^.;:\n]{0,60}:", re.IGNORECASE)
+# A short line that cannot be a sentence yet: "Patient has no history of".
+_UNFINISHED = re.compile(
+    r"\b(?:of|for|with|without|the|an?|following|including|includes?|denies|denied|and|or|to)$", re.I
 )
 _ENDED = re.compile(r"[.!?:;]\W*$")
 _ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•#])\s")
@@ -43,8 +50,8 @@ class Sentences(NamedTuple):
 
 def find_sentences(doc: Doc, titles: Titles) -> Sentences:
     """Find the sentences of a note. They begin and end at `encoder.borders.find_borders`, but no sentence ends where what follows may depend on what is
-    before: behind a semicolon, behind a line that announces a list ("She denies:") up to the next block, where a line was only full, and behind
-    abbreviations. Heads of sections are no part of a sentence, and neither names of documents nor numbers of lists are sentences.
+    before: behind a semicolon, behind a line that announces a list ("She denies:", "No history of") up to the next block that is no item, in a line of what is denied
+    behind a colon, where a line was only full, and behind abbreviations. Heads of sections are no part of a sentence, and neither names of documents nor numbers of lists are sentences.
 
     doc (Doc): The note. Where `clinical_sections` has written its sections, their heads count; else those that `titles` finds.
     titles (Titles): The table of titles.
@@ -52,7 +59,7 @@ def find_sentences(doc: Doc, titles: Titles) -> Sentences:
     """
     text = doc.text
     heads = _heads(doc, titles)
-    token_starts, _ = token_offsets(doc)
+    token_starts, token_ends = token_offsets(doc)
     places: List[Tuple[int, int]] = []
     words: List[int] = []
     sections: List[str] = []
@@ -63,8 +70,8 @@ def find_sentences(doc: Doc, titles: Titles) -> Sentences:
         piece = text[start:end]
         if _NUMBER.fullmatch(piece) or normalise(piece) in titles.documents:
             continue
-        # A token that a border cuts belongs to what begins in it no more.
-        first, last = numpy.searchsorted(token_starts, (start, end)).tolist()
+        # A token that a border cuts belongs to what is before it, and behind a head, "PLAN:2", to the sentence.
+        first, last = int(numpy.searchsorted(token_ends, start, "right")), int(numpy.searchsorted(token_starts, end))
         if places and first < places[-1][1]:
             first = places[-1][1]
         if first < last:
@@ -108,23 +115,32 @@ def _ends_of_sentences(text: str, heads: FrozenSet[int]) -> Iterator[int]:
     heads (FrozenSet[int]): Where heads of sections begin, and what is behind them.
     """
     borders = find_borders(text)
-    announced = False  # a list follows
+    announced = denied = False  # a list follows; this line is one of what is denied
     before = 0  # the border before
     for start, kind in zip(borders.starts.tolist(), borders.kinds.tolist()):
         piece = text[max(before, start - 200) : start].rstrip()
         before = start
+        denied = kind == Border.SENTENCE and (denied or bool(_DENIAL.search(piece)))
         if start in heads or kind == Border.SECTION:
             pass
         elif kind == Border.SENTENCE:
-            if announced or _NO_END.search(piece) or text[start].islower():
+            if announced or denied or _NO_END.search(piece) or text[start].islower():
                 continue
-        elif piece.endswith(":") or (announced and kind == Border.LINE):
+        elif _announces(piece) or (announced and (kind == Border.LINE or _ITEM.match(text, start))):
             announced = True
             continue
         elif kind == Border.LINE and _goes_on(text, start, piece):
             continue
         announced = False
         yield start
+
+
+def _announces(piece: str) -> bool:
+    """Whether a list follows what ends here."""
+    if piece.endswith(":"):
+        return True
+    line = piece.rpartition("\n")[2]
+    return len(line) < _WRAPPED and _UNFINISHED.search(line) is not None
 
 
 def _goes_on(text: str, start: int, piece: str) -> bool:

@@ -2,7 +2,7 @@ import pytest
 import spacy
 from spacy.training import Example
 
-from spacy_clinicalbert.questions.answers import Found
+from spacy_clinicalbert.questions.answers import Found, find_answers, read_found
 from spacy_clinicalbert.questions.asked import Known, Question
 from spacy_clinicalbert.questions.scorer import exact_match, normalize, score_questions, word_f1
 
@@ -75,3 +75,9 @@ def test_several_answers_count_by_what_they_touch():
     scores = score_questions([example], known=[known], found=[found], threshold=0.5)
     assert scores["qa_several_f"] == pytest.approx(2 / 3)
     assert scores["qa_auroc_per_rule"] == {"absent_label": 1.0}
+
+
+def test_a_span_group_of_another_component_is_no_answer():
+    doc = spacy.blank("en").make_doc("The dose was 5 mg.")
+    doc.spans["answers"] = [doc[3:5]]
+    assert read_found(doc) == {} and find_answers(doc) is None

@@ -68,6 +68,22 @@ def test_markdown_and_json_say_the_same():
     assert "- aspirin" not in to_markdown(make_doc(ents=[]))
 
 
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("+ JVD", "\\+ JVD"),
+        ("1. Rest", "1\\. Rest"),
+        ("5~10 mg, 20~30 mg", "5\\~10 mg, 20\\~30 mg"),
+        ("&lt; 3", "\\&lt; 3"),
+        ("1.5 mg", "1\\.5 mg"),
+    ],
+)
+def test_markdown_shows_what_the_note_says(text, shown):
+    doc = make_doc(text, [])
+    doc.spans["summary"] = SpanGroup(doc, name="summary", spans=[doc[:]], attrs={"salience": [0.5]})
+    assert f"- {shown} [0–{len(text)}]" in to_markdown(doc)
+
+
 @pytest.mark.parametrize("text", ["", " \n", "Stable."])
 def test_empty_parts_are_left_out(text):
     doc = make_doc(text, [])

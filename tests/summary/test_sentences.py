@@ -40,10 +40,25 @@ def test_sentences_have_their_sections_and_no_heads():
     ("A line that is rather long and was broken because it was\nFull of words.", 1),
     ("No evidence of:\n- fever\n- cough\n\nStable.", 2),
     ("DISCHARGE SUMMARY\n\nStable.", 1),
+    ("Patient denies: Chest pain. Dyspnea. Palpitations.\nStable.", 2),
+    ("No acute distress. HEENT: Clear. Lungs clear.", 3),
+    ("Patient has no history of\n   Diabetes\n   Hypertension\n\nStable.", 2),
+    ("Negative for\nFever\nChills", 1),
+    ("She denies the following:\n\n- Fever\n\n- Chills\n\nStable.", 2),
+    ("He has asthma.\n\n- Fever\n\n- Chills", 3),
+    ("A line that is rather long was broken behind the article the\nEmergency staff wrote. He left. Stable.", 3),
+    ("He was admitted on Sept. 12 with chest pain. Temp. 98.6.", 2),
+    ("Seen by Drs. Smith and Jones.", 1),
     ("", 0), ("  \n", 0), ("2.", 0), ("x" * 5000, 1),
 ])  # fmt: skip
 def test_what_depends_on_what_is_before_is_not_cut_off(text, n):
     assert len(sentences(text)) == n
+
+
+@pytest.mark.parametrize("text", ["PLAN:2 units of packed red cells.", "ASSESSMENT:61-year-old man."])
+def test_what_is_glued_to_a_head_is_not_lost(text):
+    ((found, section),) = sentences(text)
+    assert found == text and section in ("plan", "assessment")
 
 
 def test_sentences_do_not_overlap_and_take_linear_time(process_seconds):
