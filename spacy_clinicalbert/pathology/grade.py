@@ -122,7 +122,10 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
             or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)
             or _SCALE_BEFORE.search(before)
             or _SCALE_BEHIND.match(text, match.end())
-            or (_SAID.search(before) and not (_REPEATED.match(match.group()) and text[match.end() : match.end() + 1] == ")"))
+            or (
+                _SAID.search(before)
+                and not (_REPEATED.match(match.group()) and text[match.end() : match.end() + 1] == ")")
+            )
         ):
             yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
     for match in _ABBREVIATED.finditer(text, low, high):

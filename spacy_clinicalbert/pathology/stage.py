@@ -13,7 +13,9 @@ _T = re.compile(
     r"T(?:\s?(?=[^a])|(?=a))(?P<value>is|a|[0-4xX](?:[a-e][12]?|mic?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
 )
 # A category of nodes, and how they were found: "N1mi(sn)", "N0 (i+)".
-_NODAL = r"(?P<value>[0-3xXOo](?:mic?|\s?\(mic?\)|[a-c])?)(?P<how>(?:\s?\((?:i|mol|sn|f)\s?[+-]?\)){0,3})(?![a-zA-LN-Z0-9])"
+_NODAL = (
+    r"(?P<value>[0-3xXOo](?:mic?|\s?\(mic?\)|[a-c])?)(?P<how>(?:\s?\((?:i|mol|sn|f)\s?[+-]?\)){0,3})(?![a-zA-LN-Z0-9])"
+)
 _N = re.compile(rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?{_NODAL}")
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
 _ALONE = re.compile(rf"(?P<letter>[NM])\s?{_NODAL}")
@@ -21,7 +23,9 @@ _ITEM = re.compile(
     r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO](?:mi|[a-c])?)\b"
 )
 # "Primary tumor (pT): 2a", with the value alone behind the item's name.
-_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4](?:mi|[a-d])?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b|\s[a-z]|/)")
+_FIGURE = re.compile(
+    r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4](?:mi|[a-d])?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b|\s[a-z]|/)"
+)
 # Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
