@@ -59,12 +59,16 @@ _NOT = re.compile(
     r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|(?:primary|secondary|tertiary) pattern|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
     re.IGNORECASE,
 )
-# Grades of what is no tumour. Between such a word and "grade", in the same sentence, no tumour stands.
+# Grades of what is no tumour. A tumour that stands in front in the same sentence has the grade where a comma parts it from an inflammation
+# ("adenocarcinoma with chronic inflammation, grade 2").
 _SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia|graft)\b"
+_TUMOUR = r"(?:carcinoma|tumou?r\b|neoplasm|\w{2,12}oma\b)"
 _SCALE_BEFORE = re.compile(
-    rf"{_SCALE}(?:(?!histologic|nuclear|overall|carcinoma|tumou?r\b|neoplasm|\w{{2,12}}oma\b|differentiat)[^.;]){{0,40}}$",
+    rf"{_SCALE}(?P<parted>(?:(?!histologic|nuclear|overall|{_TUMOUR}|differentiat)[^.;]){{0,40}})$",
     re.IGNORECASE,
 )
+_RESPONSE = re.compile(r"response|regression|Mandard|Becker|Dworak|rejection|toxicity", re.IGNORECASE)
+_TUMOUR_BEFORE = re.compile(rf"{_TUMOUR}[^.;]{{0,60}}$", re.IGNORECASE)
 _SCALE_BEHIND = re.compile(rf"\W{{1,2}}(?:(?:acute|chronic|active|treatment|reflux)\s){{0,2}}{_SCALE}", re.IGNORECASE)
 
 
@@ -120,7 +124,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not (
             _NOT.search(before + match.group())
             or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)
-            or _SCALE_BEFORE.search(before)
+            or _is_other_scale(text, match.start())
             or _SCALE_BEHIND.match(text, match.end())
             or (
                 _SAID.search(before)
@@ -141,6 +145,15 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
     for match in _LEVEL_ITEM.finditer(text, low, high):
         if not _NOT.search(text, max(0, match.start() - 40), match.start()):
             yield Found("grade", match["a"].lower(), *match.span())
+
+
+def _is_other_scale(text: str, start: int) -> bool:
+    """Whether the words in front of a grade say that it is of an inflammation or a response to treatment."""
+    low = max(0, start - 60)
+    scale = _SCALE_BEFORE.search(text, low, start)
+    if not scale or "," not in scale["parted"] or _RESPONSE.match(scale.group()):
+        return bool(scale)
+    return not _TUMOUR_BEFORE.search(text, max(0, low - 60), scale.start())
 
 
 def _figures(match: Match[str], between: str = "-") -> str:

@@ -45,8 +45,9 @@ _SCORE = re.compile(
     r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?(?:[\s:]{1,2}(?:positive|negative|equivocal))?[\s:=(]{1,3}(?=\d\+))(?P<value>[0-3]\+?)",
     re.IGNORECASE,
 )
+_VARIANT = re.compile(r"\s(?:p\.)?[A-Z]\d{2,4}[A-Z]\b")  # "EGFR L858R"
 _MUTATED = re.compile(
-    r"(?:\sgene)?(?:\s(?:p\.)?[A-Z]\d{1,4}[A-Z])?(?:(?:\smutations?)?(?:\s(?:status|analysis))?\s?:?\s?(?:is|are|was|were)?\s?(?P<no>not\s|(?=absent|negative))?(?:detected|identified|found|present|positive|absent|negative)\b"
+    r"(?:\sgene)?(?:\sexons?\s\d{1,2})?(?:\s(?:p\.)?[A-Z]\d{1,4}[A-Z])?(?:(?:\smutations?)?(?:\s(?:status|analysis))?\s?:?\s?(?:is|are|was|were)?\s?(?P<no>not\s|none\s|(?=absent|negative))?(?:detected|identified|found|present|positive|absent|negative)\b"
     r"|\s?:?\s?(?P<none>no)\s(?:\w{1,12}\s){0,2}mutations?\b(?:\s(?:(?:is|are|was|were)\s)?(?:detected|identified|found|seen|present))?)",
     re.IGNORECASE,
 )
@@ -58,7 +59,7 @@ _INSTABILITY = re.compile(
 _REPAIR = re.compile(r"microsatellite|\bMSI|mismatch|\bd?MMR\b|\bMLH|\bMSH|\bPMS")
 # What HER2's score is taken for, and what came of the test that it asks for: "2+ (equivocal), FISH not amplified".
 _TAKEN_FOR = re.compile(
-    r"[\s,:(-]{1,3}(?P<result>positive|negative|equivocal|indeterminate)(?:\)|(?=\s?[.,;]|\s?$|\s(?:by|on)\b|\n))",
+    r"(?:\sby\s(?:IHC|immunohistochemistry))?[\s,:(-]{1,3}(?P<result>positive|negative|equivocal|indeterminate)(?:\)|(?=\s?[.,;]|\s?$|\s(?:by|on)\b|\n))",
     re.IGNORECASE,
 )
 _REFLEX = re.compile(
@@ -84,7 +85,7 @@ _NO_SCORE = re.compile(
 )
 # Behind a list.
 _ARE = re.compile(
-    rf"{_ASIDE}(?:(?P<are>[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW})|\s?:?\s{_HOW}(?!\w+\sfor\b)|\s?(?=\+(?:[\s,;.)]|$))|(?=-(?:[\s,;.)/]|$)))(?P<result>positive|negative|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|expressed|not\sexpressed|[+-]){_OTHERS}",
+    rf"{_ASIDE}(?:(?P<are>[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW})|(?:\s(?:status|receptors?|expression|staining|proteins?))?\s?:?\s(?:all\s|both\s)?{_HOW}(?!\w+\sfor\b)|\s?(?=\+(?:[\s,;.)]|$))|(?=-(?:[\s,;.)/]|$)))(?P<result>positive|negative|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|expressed|not\sexpressed|[+-]){_OTHERS}",
     re.IGNORECASE,
 )
 _PERFORMED = re.compile(r"not\s(?:performed|done|available)|pending|lymph node", re.IGNORECASE)
@@ -134,7 +135,8 @@ def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
         yield from _stability(text, match)
     mutation = _MUTATION.search(text[max(0, start - 60) : start])
     without = _WITHOUT.search(text[max(0, start - 12) : start])
-    if (mutation or "mutation" in text[end : end + 34]) and (mutated := _MUTATED.match(text, end)):
+    known = mutation or "mutation" in text[end : end + 34] or _VARIANT.match(text, end)
+    if known and (mutated := _MUTATED.match(text, end)):
         value = (
             "negative"
             if mutated["no"] is not None or mutated["none"] or without or (mutation and mutation["no"])

@@ -11,7 +11,7 @@ NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:
 VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
 KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
 # What is said of "two of ten nodes", behind them or in front.
-_SAID = re.compile(rf"(?:\s?\([^)]{{0,20}}\))?(?:\s{KIND}{NODES}\b)?(?P<rest>:?{INSIDE}{{1,100}})", re.IGNORECASE)
+_SAID = re.compile(rf"\)?(?:\s?\([^)]{{0,20}}\))?(?:\s{KIND}{NODES}\b)?(?P<rest>:?{INSIDE}{{1,100}})", re.IGNORECASE)
 _FREE = re.compile(
     rf"(?:{VERB}|\W{{1,4}}(?:show|reveal|contain|demonstrate|had|have|with)\w?\s)(?:{NONE}|(?:negative|free|benign|uninvolved|unremarkable)\b(?!(?:\s[a-z-]{{1,14}}){{0,2}}\s(?:margin|resection)))",
     re.IGNORECASE,

@@ -28,7 +28,7 @@ _DIMENSION = re.compile(
 )
 _NAMED = re.compile(rf"{_TUMOUR}\b", re.IGNORECASE)
 _RECEIVED = re.compile(
-    r"specimen|received|fragment|segment|piece|tissue|lymph|node[^u]|polyp|cyst\b|margin|metasta|deposit|adenoma|in situ|DCIS|weigh|\w{3}ectomy|gland\b|portion",
+    r"specimen|received|fragment|segment|piece|tissue|lymph|node[^u]|polyp|cyst\b|margin|deposit|adenoma|in situ|DCIS|weigh|\w{3}ectomy|gland\b|portion",
     re.IGNORECASE,
 )
 # Figures that are no size: "grade 2", "G3", "p16", "60%", "3+4=7", "2-3", "2 of 3".
@@ -133,7 +133,9 @@ def _dimension(text: str, start: int) -> Optional[Match[str]]:
         return None
     before = text[max(0, label.start() - 200) : label.start()]
     tumours = [*_NAMED.finditer(before)]
-    return label if tumours and not _RECEIVED.search(before, tumours[-1].end()) else None
+    if not tumours or "metasta" in before[max(0, tumours[-1].start() - 20) :].lower():
+        return None
+    return None if _RECEIVED.search(before, tumours[-1].end()) else label
 
 
 def _is_measured(text: str, start: int, end: int) -> bool:
