@@ -61,7 +61,7 @@ _NOT = re.compile(
 )
 # Grades of what is no tumour. A tumour that stands in front in the same sentence has the grade where a comma parts it from an inflammation
 # ("adenocarcinoma with chronic inflammation, grade 2").
-_SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia|graft)\b"
+_SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia)\b"
 _TUMOUR = r"(?:carcinoma|tumou?r\b|neoplasm|\w{2,12}oma\b)"
 _SCALE_BEFORE = re.compile(
     rf"{_SCALE}(?P<parted>(?:(?!histologic|nuclear|overall|{_TUMOUR}|differentiat)[^.;]){{0,40}})$",

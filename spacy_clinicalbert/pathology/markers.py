@@ -53,7 +53,7 @@ _MUTATED = re.compile(
 )
 # Of microsatellites: "MSI-H", "microsatellite instability: high", "MSI: stable (MSS)".
 _INSTABILITY = re.compile(
-    r"(?:\s?\(MSI\))?(?:\s(?:status|testing|analysis|result|is|by\s(?:PCR|NGS|IHC)))?[\s:-]{1,3}(?:MSI-)?(?P<result>high|unstable|H(?![a-z])|low|L(?![a-z])|stable|MSS(?![a-z]))",
+    r"(?:\s?\(MSI\))?(?:\s(?:status|testing|analysis|result|is|by\s(?:PCR|NGS|IHC)))?[\s:-]{1,3}(?:MSI-)?(?P<result>high|unstable|H(?![a-z&])|low|L(?![a-z])|stable|MSS(?![a-z]))",
     re.IGNORECASE,
 )
 _REPAIR = re.compile(r"microsatellite|\bMSI|mismatch|\bd?MMR\b|\bMLH|\bMSH|\bPMS")

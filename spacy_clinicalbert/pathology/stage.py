@@ -29,10 +29,10 @@ _FIGURE = re.compile(
 # Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
-_NO_GROUP = re.compile(r"fibrosis|trichrome|cirrhosis|kidney disease|METAVIR|scheuer|hepatitis", re.IGNORECASE)
+_NO_GROUP = re.compile(r"fibrosis|trichrome|cirrhosis|kidney disease|METAVIR|scheuer", re.IGNORECASE)
 # "At this stage I would wait": a pronoun.
 _PRONOUN = re.compile(
-    r"(?:\s(?:also|personally|do|did|have|had|am|was|can|cannot|could|may|might|must|shall|should|will|would|agree|believe|favou?r|feel|find|prefer|recommend|see|suggest|suspect|think|understand|wish)\b|['’](?:d|m|ve|ll)\b)"
+    r"(?:\s(?:also|personally|do|did|have|had|am|can|cannot|could|may|might|must|shall|should|will|would|agree|believe|favou?r|feel|find|prefer|recommend|see|suggest|suspect|think|understand|wish)\b|['’](?:d|m|ve|ll)\b)"
 )
 _ALONE_BEFORE = re.compile(r"^$|[^A-Za-z0-9]")
 _ITEM_WORDS = ("(pn)", "n stage", "regional lymph", "(pm)", "m stage", "distant metast")

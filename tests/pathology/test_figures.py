@@ -119,7 +119,6 @@ def test_grade_is_that_of_the_tumour(text, expected):
         ("Histologic grade, FIGO: II.", []),
         ("At that stage I recommend a second biopsy.", []),
         ("Stage I carcinoma. Stage: I", [("stage_group", "I", None)]),
-        ("Chronic hepatitis, activity and stage II.", []),
     ],
 )
 def test_stage_reads_rare_categories(text, expected):
