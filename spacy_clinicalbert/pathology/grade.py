@@ -7,9 +7,9 @@ from .found import GAP, STOP, Found, Report, stretches
 
 _DEGREE = {"badly": 3, "well": 1, "moderate": 2, "moderately": 2, "poor": 3, "poorly": 3, "un": 4}
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4}
-_FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d)"
+_FIGURE = r"(?:[1-4]|IV|III|II|I)(?!\w|\.\d|\s?(?:[x×]\s?\d|[cm]m\b|%))"  # a size is none
 _DIFFERENTIATED = re.compile(
-    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|badly|un)(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
+    rf"\b(?P<a>well|moderate(?:ly)?|poor(?:ly)?|badly|un(?!differentiated\s(?:pleomorphic|(?:\(?[a-z-]{{3,14}}\)?\s){{0,3}}sarcoma)))(?:(?:[\s-]?differentiated)?[\s-]{{0,2}}(?:-|to|and|/)[\s.-]{{0,2}}(?P<b>moderate(?:ly)?|poor(?:ly)?|un))?(?:{GAP})?differentiated",
     re.IGNORECASE,
 )
 _ITEM = re.compile(
@@ -24,7 +24,7 @@ _NUCLEAR = re.compile(
     rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NOTTINGHAM = re.compile(
-    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:G|grade\s)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
+    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:(?P<overall>(?:overall\s)?grade)\W{1,3}(?:grade\s|G)?|G|\d(?:\s?\+\s?\d){2}\s?=\s?)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
@@ -40,6 +40,9 @@ _GRADE = re.compile(
     rf"\bgrade(?:\s?\([^)\d]{{1,40}}\))?\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
     re.IGNORECASE,
 )
+# "Low grade, 3 of 12 nodes": the grade is said, and only a figure in brackets repeats it.
+_SAID = re.compile(r"\b(?:low|intermediate|high)[\s-]{1,2}$", re.IGNORECASE)
+_REPEATED = re.compile(r"grade\s?\([^()]+$", re.IGNORECASE)
 _ABBREVIATED = re.compile(r"(?:(?<=\()|\bNH|(?<=[\s;,]))G\s?(?P<a>[1-4])\b(?!\s?[-:])")
 # Beside which words "G2" is a grade and not the name of a block.
 _GRADED = re.compile(
@@ -56,6 +59,17 @@ _NOT = re.compile(
     r"in situ|DCIS|Fu(?:hr|rh|r|h)man|Nottingham|tumou?r regression|Gleason|(?:primary|secondary|tertiary) pattern|dysplasia|intraepithelial|fibrosis|gastritis|epithelial\W{1,3}neoplasia",
     re.IGNORECASE,
 )
+# Grades of what is no tumour. A tumour that stands in front in the same sentence has the grade where a comma parts it from an inflammation
+# ("adenocarcinoma with chronic inflammation, grade 2").
+_SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia)\b"
+_TUMOUR = r"(?:carcinoma|tumou?r\b|neoplasm|\w{2,12}oma\b)"
+_SCALE_BEFORE = re.compile(
+    rf"{_SCALE}(?P<parted>(?:(?!histologic|nuclear|overall|{_TUMOUR}|differentiat)[^.;]){{0,40}})$",
+    re.IGNORECASE,
+)
+_RESPONSE = re.compile(r"response|regression|Mandard|Becker|Dworak|rejection|toxicity", re.IGNORECASE)
+_TUMOUR_BEFORE = re.compile(rf"{_TUMOUR}[^.;]{{0,60}}$", re.IGNORECASE)
+_SCALE_BEHIND = re.compile(rf"\W{{1,2}}(?:(?:acute|chronic|active|treatment|reflux)\s){{0,2}}{_SCALE}", re.IGNORECASE)
 
 
 _WORDS = (
@@ -99,7 +113,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not _NOT.search(text, max(0, match.start() - 60), match.end()):
             yield Found("grade", f"nuclear {_figures(match)}", *match.span())
     for match in _NOTTINGHAM.finditer(text, low, high):
-        is_grade = match["grade"] and match["a"] in ("1", "2", "3", "I", "II", "III")
+        is_grade = (match["grade"] or match["overall"]) and match["a"] in ("1", "2", "3", "I", "II", "III")
         value = f"G{_figures(match, '-G')}" if is_grade else f"Nottingham {_figures(match)}"
         yield Found("grade", value, *match.span())
     for match in (*_GLEASON.finditer(text, low, high), *_PATTERNS.finditer(text, low, high)):
@@ -107,7 +121,16 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         yield Found("grade", f"Gleason {first}+{second}={first + second}", *match.span())
     for match in _GRADE.finditer(text, low, high):
         before = text[max(0, match.start() - 50) : match.start()]
-        if not (_NOT.search(before + match.group()) or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)):
+        if not (
+            _NOT.search(before + match.group())
+            or re.search(r"nuclear[\s.]{1,3}$|WHO\s$", before, re.IGNORECASE)
+            or _is_other_scale(text, match.start())
+            or _SCALE_BEHIND.match(text, match.end())
+            or (
+                _SAID.search(before)
+                and not (_REPEATED.match(match.group()) and text[match.end() : match.end() + 1] == ")")
+            )
+        ):
             yield Found("grade", f"G{_figures(match, '-G')}", *match.span())
     for match in _ABBREVIATED.finditer(text, low, high):
         if not _GRADED.search(text, max(0, match.start() - 18), match.end() + 12):
@@ -122,6 +145,15 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
     for match in _LEVEL_ITEM.finditer(text, low, high):
         if not _NOT.search(text, max(0, match.start() - 40), match.start()):
             yield Found("grade", match["a"].lower(), *match.span())
+
+
+def _is_other_scale(text: str, start: int) -> bool:
+    """Whether the words in front of a grade say that it is of an inflammation or a response to treatment."""
+    low = max(0, start - 60)
+    scale = _SCALE_BEFORE.search(text, low, start)
+    if not scale or "," not in scale["parted"] or _RESPONSE.match(scale.group()):
+        return bool(scale)
+    return not _TUMOUR_BEFORE.search(text, max(0, low - 60), scale.start())
 
 
 def _figures(match: Match[str], between: str = "-") -> str:

@@ -10,7 +10,7 @@ def add_inferred(
 ) -> None:
     """Add the likeliest class of each field, and flag conflicts, in place.
 
-    A stated subclass agrees with its class (T2a with T2), and "X" and "Tis" are no class: they conflict with nothing. Of several stated values one has to agree.
+    A stated subclass agrees with its class (T2a with T2), and "X", "Tis" and "Ta" are no class: they conflict with nothing. Of several stated values one has to agree.
 
     record (PathologyRecord): What is stated.
     cats (Dict[str, float]): Probabilities, as a `clinical_note_classifier` writes `doc.cats`. A label that is not there is not known.

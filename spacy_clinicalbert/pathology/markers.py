@@ -12,7 +12,7 @@ NAMES: Dict[str, str] = {
     "PR": r"progesterone\W?receptors?(?:\s\(PR\))?|PR(?![a-z])|PgR",
     "HER2": r"HER\W?2(?:\s?/\s?neu)?|c-?erbB-?2",
     "Ki-67": r"Ki\W?67|MIB\W?1",
-    "MSI": r"microsatellite\sinstability|MSI(?![a-z])",
+    "MSI": r"microsatellite\W(?:instability|status|stable|unstable)|MSI(?![a-z])|MSS(?![a-z])",
     "MLH1": r"h?MLH\W?1", "MSH2": r"h?MSH\W?2", "MSH6": r"h?MSH\W?6", "PMS2": r"h?PMS\W?2",
     "PD-L1": r"PD\W?L1", "p16": r"p16(?:INK4a)?", "p53": r"p53", "p63": r"p63", "p40": r"p40", "EGFR": r"EGFR", "KRAS": r"K\W?RAS", "BRAF": r"BRAF(?:\sV600E)?",
     "HPV": r"HPV(?:\W?16)?", "ALK": r"ALK(?![a-z])", "TTF1": r"TTF\W?1", "WT1": r"WT\W?1", "S100": r"S\W?100", "HMB-45": r"HMB\W?45", "Melan-A": r"melan\W?A|MART\W?1",
@@ -27,25 +27,43 @@ NAMES: Dict[str, str] = {
     "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"(?:cyto)?keratins?(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
 }  # fmt: skip
 _VOCABULARY = Vocabulary(NAMES, behind="")
-_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)]))"
+_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|detected\b|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)/]|$))"
+_OTHERS = r"(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?)\b)"  # whose result it is instead
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
 _HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
 # Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
     rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
-    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|by\s(?:IHC|FISH)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,)\-]{{0,4}}{_HOW}{_RESULT})",
+    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|(?:by\s)?(?:IHC|[FCDS]{{0,2}}ISH|PCR)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,)\-]{{0,4}}{_HOW}{_RESULT}{_OTHERS})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?:\s(?:shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
+    r"(?:\s?\((?:clone\s)?(?=[^)\s]{0,9}\d)[\w/-]{2,10}(?:\s\w{1,12})?\))?(?:\s(?:TPS|CPS|(?:tumou?r\sproportion|combined\spositive)\sscore|shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:=,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
 _SCORE = re.compile(
-    r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?[\s:=]{1,3}(?=\d\+))(?P<value>[0-3]\+?)",
+    r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?(?:[\s:]{1,2}(?:positive|negative|equivocal))?[\s:=(]{1,3}(?=\d\+))(?P<value>[0-3]\+?)",
     re.IGNORECASE,
 )
+_VARIANT = re.compile(r"\s(?:p\.)?[A-Z]\d{2,4}[A-Z]\b")  # "EGFR L858R"
 _MUTATED = re.compile(
-    r"(?:\sgene)?(?:\smutations?)?\s(?:is|are|was|were)?\s?(?P<no>not\s)?(?:detected|identified|found|present)\b",
+    r"(?:\sgene)?(?:\sexons?\s\d{1,2})?(?:\s(?:p\.)?[A-Z]\d{1,4}[A-Z])?(?:(?:\smutations?)?(?:\s(?:status|analysis))?\s?:?\s?(?:is|are|was|were)?\s?(?P<no>not\s|none\s|(?=absent|negative))?(?:detected|identified|found|present|positive|absent|negative)\b"
+    r"|\s?:?\s?(?P<none>no)\s(?:\w{1,12}\s){0,2}mutations?\b(?:\s(?:(?:is|are|was|were)\s)?(?:detected|identified|found|seen|present))?)",
+    re.IGNORECASE,
+)
+# Of microsatellites: "MSI-H", "microsatellite instability: high", "MSI: stable (MSS)".
+_INSTABILITY = re.compile(
+    r"(?:\s?\(MSI\))?(?:\s(?:status|testing|analysis|result|is|by\s(?:PCR|NGS|IHC)))?[\s:-]{1,3}(?:MSI-)?(?P<result>high|unstable|H(?![a-z&])|low|L(?![a-z])|stable|MSS(?![a-z]))",
+    re.IGNORECASE,
+)
+_REPAIR = re.compile(r"microsatellite|\bMSI|mismatch|\bd?MMR\b|\bMLH|\bMSH|\bPMS")
+# What HER2's score is taken for, and what came of the test that it asks for: "2+ (equivocal), FISH not amplified".
+_TAKEN_FOR = re.compile(
+    r"(?:\sby\s(?:IHC|immunohistochemistry))?[\s,:(-]{1,3}(?P<result>positive|negative|equivocal|indeterminate)(?:\)|(?=\s?[.,;]|\s?$|\s(?:by|on)\b|\n))",
+    re.IGNORECASE,
+)
+_REFLEX = re.compile(
+    r"[\s,;.()]{1,4}(?:(?:and|but|by|with|reflex|subsequent|confirmatory|gene)\s){0,3}(?:[FCDS]{0,2}ISH|in\ssitu\shybridi[sz]ation(?:\s\([FCDS]{0,2}ISH\))?)(?:\s(?:is|was|testing|test|analysis|study|result|gene|for\sHER\W?2)){0,3}[\s:=,(-]{1,3}(?P<result>not\samplified|non\W?amplified|unamplified|amplified|negative|positive|equivocal|indeterminate)",
     re.IGNORECASE,
 )
 _MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|[\d-]+|and)\s){0,6}$", re.IGNORECASE)
@@ -61,9 +79,13 @@ _FOR = re.compile(
     r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
     re.IGNORECASE,
 )
+_NO_SCORE = re.compile(
+    r"(?:\s?\((?:IHC|immunohistochemistry)\)|\s(?:by\s)?(?:IHC|immunohistochemistry))?\s?[:=]\s?0(?!\d|[.,]\d|\s?[%/]|\s?-\s?\d)",
+    re.IGNORECASE,
+)
 # Behind a list.
 _ARE = re.compile(
-    rf"{_ASIDE}[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW}(?P<result>positive|negative|retained|intact|lost|expressed|not\sexpressed)",
+    rf"{_ASIDE}(?:(?P<are>[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW})|(?:\s(?:status|receptors?|expression|staining|proteins?))?\s?:?\s(?:all\s|both\s)?{_HOW}(?!\w+\sfor\b)|\s?(?=\+(?:[\s,;.)]|$))|(?=-(?:[\s,;.)/]|$)))(?P<result>positive|negative|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|expressed|not\sexpressed|[+-]){_OTHERS}",
     re.IGNORECASE,
 )
 _PERFORMED = re.compile(r"not\s(?:performed|done|available)|pending|lymph node", re.IGNORECASE)
@@ -93,17 +115,57 @@ def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
     """What stands behind a name."""
     start, end = match.span()
     if (direct := _DIRECT.match(text, end)) and not _PERFORMED.search(direct.group()):
-        yield _found(name, _value(direct["bracketed"] or direct["result"]), start, direct.end())
+        result = direct["bracketed"] or direct["result"]
+        low = max(0, start - 12)
+        if result.lower() == "loss" and (kept := _WITHOUT.search(text[low:start])):  # "no PTEN loss"
+            yield _found(name, "positive", low + kept.start(), direct.end())
+        else:
+            yield _found(name, _value(result), start, direct.end())
     if percent := _PERCENT.match(text, end):
         yield _found(name, re.sub(r"\s", "", percent["value"]), start, percent.end())
     if score := _SCORE.match(text, end):
         value = score["value"] if score["value"].endswith("+") else f"score {score['value']}"
         yield _found(name, value, start, score.end())
+        if name == "HER2":
+            yield from _after_score(text, start, score.end())
+    elif name == "HER2" and (none := _NO_SCORE.match(text, end)):
+        yield _found(name, "score 0", start, none.end())
+        yield from _after_score(text, start, none.end())
+    if name == "MSI":
+        yield from _stability(text, match)
     mutation = _MUTATION.search(text[max(0, start - 60) : start])
     without = _WITHOUT.search(text[max(0, start - 12) : start])
-    if (mutation or "mutation" in text[end : end + 22]) and (mutated := _MUTATED.match(text, end)):
-        value = "negative" if mutated["no"] or without or (mutation and mutation["no"]) else "positive"
+    known = mutation or "mutation" in text[end : end + 34] or _VARIANT.match(text, end)
+    if known and (mutated := _MUTATED.match(text, end)):
+        value = (
+            "negative"
+            if mutated["no"] is not None or mutated["none"] or without or (mutation and mutation["no"])
+            else "positive"
+        )
         yield _found(name, value, start, mutated.end())
+
+
+def _after_score(text: str, start: int, end: int) -> Iterator[Found]:
+    """What follows HER2's score: what it is taken for, and the result of in situ hybridisation."""
+    for pattern in (_TAKEN_FOR, _REFLEX):
+        if more := pattern.match(text, end):
+            end = more.end()
+            yield _found("HER2", _value(more["result"]), start, end)
+
+
+def _stability(text: str, match: Match[str]) -> Iterator[Found]:
+    """Of microsatellites: instability that is high is positive, none is negative."""
+    start, end = match.span()
+    word = match.group().lower()
+    if word.endswith("stable"):
+        yield _found("MSI", "positive" if word.endswith("unstable") else "negative", start, end)
+    elif word == "mss":  # initials elsewhere
+        if _REPAIR.search(text, max(0, start - 100), start) or _REPAIR.search(text, end, end + 60):
+            yield _found("MSI", "negative", start, end)
+    elif state := _INSTABILITY.match(text, end):
+        result = state["result"].lower()
+        value = "positive" if result[0] in "hu" else "low" if result[0] == "l" else "negative"
+        yield _found("MSI", value, start, state.end())
 
 
 def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
@@ -125,14 +187,14 @@ def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
         )
         for name, match in run:
             yield _found(name, value, low + before.start(), match.end())
-    elif behind := _ARE.match(text, last):
+    elif (behind := _ARE.match(text, last)) and (behind["are"] or len(run) > 1):
         for name, match in run:
             yield _found(name, _value(behind["result"]), match.start(), behind.end())
 
 
 def _value(result: str) -> str:
     result = result.lower()
-    if result.startswith(("neg", "lost", "not ", "unamp", "non", "wild")) or result == "-":
+    if result.startswith(("neg", "los", "not ", "unamp", "non", "wild")) or result == "-":
         return "negative"
     return "indeterminate" if result in ("indeterminate", "equivocal") else "positive"
 

@@ -5,15 +5,17 @@ import re
 MASK = "___"
 
 _PREFIX = r"(?:[yramcp]{1,3}\s?)?"
-_T = r"T(?:\s?[0-4](?:[a-e][12]?)?|is|[xXlIi][a-e]?)(?:\s?\(m\))?"
-# "O" is a scanned 0, but "NO" a word; so only behind a T, or with a letter for how it was found.
-_N = r"N\s?(?:[0-3][a-c]?|[xXOo])(?:mi)?"
-_M = r"M\s?(?:[01][a-c]?|[xXOo])"
 _BETWEEN = r"[\s.,;:/&-]{0,3}"
+# "Ta" is the sign of tantalum without a prefix or an N.
+_T = rf"T(?:\s?[0-4](?:[a-e][12]?|mic?)?|is|(?:(?<=[pcyra]T)|(?<=[pc]\sT))a|a(?={_BETWEEN}{_PREFIX}N\s?[0-3xX])|[xXlIi][a-e]?)(?:\s?\(m\))?"
+# "O" is a scanned 0, but "NO" a word; so only behind a T, or with a letter for how it was found.
+_HOW = r"(?:\s?\((?:mic?|sn|f|(?:i|mol)\s?[+-])\)){0,3}"
+_N = rf"N\s?(?:[0-3][a-c]?|[xXOo])(?:mic?)?{_HOW}"
+_M = r"M\s?(?:[01][a-c]?|[xXOo])"
 _TAIL = rf"(?:{_BETWEEN}{_PREFIX}{_M})?(?![A-Za-z0-9])"
 _CODES = re.compile(
     rf"(?<![A-Za-z0-9])(?:{_PREFIX}{_T}(?:{_BETWEEN}{_PREFIX}{_N})?{_TAIL}|[yra]{{0,2}}[pc]\s?{_N}{_TAIL}|[yra]{{0,2}}[pc]\s?{_M}(?![A-Za-z0-9])"
-    r"|(?:N\s?[0-3][a-c]?(?:mi)?|N[xX]|M\s?[01][a-c]?|M[xX])(?![A-Za-z0-9]))"
+    rf"|(?:N\s?[0-3][a-c]?(?:mic?)?{_HOW}|N[xX]|M\s?[01][a-c]?|M[xX])(?![A-Za-z0-9]))"
 )
 _FIGURE = r"(?:0|IV|III|II|I|[1-4]|one|two|three|four)(?:[-\s]?[ABC]\d?)?(?![\w/]|\.\d)"
 # "T stage: 2a", "Pathological T: 3", "(pN): 1", "stage group IIA", "FIGO IB1", "Dukes B", "TNM stage two": the value alone goes.

@@ -5,7 +5,6 @@ from operator import or_
 from typing import Any, Dict, FrozenSet, Iterator, Match, NamedTuple, Optional
 
 from .found import (
-    GAP,
     INSIDE,
     NUMBER,
     STATIONS,
@@ -17,18 +16,15 @@ from .found import (
     number,
     stretches,
 )
+from .predicates import KIND, NODES, NONE, TUMOUR, VERB, judge
 
-_NODES = rf"(?:lymph{GAP})?nodes?"
-_TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
-_NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence[\s.]{{1,2}}of|metastatic|malignant|definite|invasive)\s){{0,3}}{_TUMOUR}|{_TUMOUR}\W?free)"
-_VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
 _FIGURE = r"(?:\s?\(\d{1,3}\))?"  # "SEVEN (7)"
 _HOW_MANY = rf"(?:{NUMBER}|single|\(\d{{1,2}}\))"
 _POSITIVE = rf"(?P<positive>{NUMBER}|none)\b(?!\s?/)"
-_KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
 _ALSO = rf"(?:\sand\s(?:(?![\d,]){INSIDE}){{1,45}}?,?)?"  # "and the associated fat,"
 _FOUND = r"(?:(?:were\s|are\s|is\s)?(?:examined|identified|found|retrieved|recovered|prepared|dissected|isolated))?"
-_SHOWS = rf"(?:with|contain|show|prove|are|is|was|were|has|have)\w{{0,3}}\s(?!no\b|free|negative){INSIDE}{{0,25}}?(?:metasta|positive|involve|{_TUMOUR})"
+_SHOWS = rf"(?:with|contain|show|prove|are|is|was|were|has|have)\w{{0,3}}\s(?!no\b|free|negative){INSIDE}{{0,25}}?(?:metasta|positive|involve|{TUMOUR})"
+_OF_EXAMINED = rf"(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d|\s?[cm]m\b)"
 _FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d)"
 _RATIO = r"(?:\(|\btotal\)?\s?:\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 # Each expression has `positive`, `examined` or both; `none` marks the free ones. Before it stands a word of all that it matches, which is cheap to look for,
@@ -38,7 +34,14 @@ _PATTERNS = [
     for word, expression in (
         (
             "#",
-            rf"\b(?P<positive>{NUMBER}){_FIGURE}(?:\s|{STOP}\s)(?:out\s)?of\s(?:the\s|a total of\s)?(?P<examined>{NUMBER})(?!\.\s?\d)(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?",
+            rf"\b(?P<positive>{NUMBER}|none){_FIGURE}(?:\s|{STOP}\s){_OF_EXAMINED}(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\))?{INSIDE}{{0,45}}?\bnodes?(?P<judged>)",
+        ),
+        # "Lymph nodes: 0 of 15"
+        ("node", rf"\b{NODES}(?:\s\([^)]{{0,25}}\))?\s?[:,]\s{_POSITIVE}\s{_OF_EXAMINED}(?P<judged>)"),
+        # "Lymph nodes: 15 examined, 2 positive"
+        (
+            "node",
+            rf"\b{NODES}(?:\s\([^)]{{0,25}}\))?\s?:\s(?P<examined>{NUMBER}){_FIGURE}\s(?:examined|identified|sampled|submitted|retrieved|recovered|total)\b(?:[,;]?\s(?:and\s|of which\s)?(?:{_POSITIVE}\s(?:(?:is|are|was|were)\s)?(?:positive|involved|metasta\w{{1,4}}|with\s(?:metasta\w{{1,4}}|tumou?r|carcinoma))\b(?!(?:\s\w{{1,12}}){{0,2}}\smargin)|(?P<none>all\s(?:(?:are|were)\s)?(?:negative|benign|free|{NONE}))))?",
         ),
         (
             "of",
@@ -46,59 +49,59 @@ _PATTERNS = [
         ),
         (
             "",
-            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
+            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{NODES}\s(?:positive|involved(?: by metastas[ei]s)?|with metasta\w{{1,4}}(?: carcinoma)?)\s?[:.;]\s?{_POSITIVE}",
         ),
         (
             "",
-            rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{_NODES})?\s?[:.;]\s?{_POSITIVE}",
+            rf"\b(?:number\s(?:of\s)?|total\s)(?:positive|involved|metastatic|(?:number\s)?with\s(?:metasta\w{{1,4}}|tumou?r))(?:\s{NODES})?\s?[:.;]\s?{_POSITIVE}",
         ),
         (
             "",
-            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{_NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+            rf"\b(?:number\s(?:of\s)?|total\s)?(?:(?:regional|sentinel)\s)?{NODES}\s(?:examined|ind?entified|sampled|submitted|retrieved)(?:\s?\([^)]{{0,40}}\))?\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         ),
-        ("number", rf"\bnumber\sof\s{_NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b"),
+        ("number", rf"\bnumber\sof\s{NODES}\s(?:examined|identified|found)\s(?:is|was)\s(?P<examined>{NUMBER})\b"),
         (
             "number",
-            rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{_NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
+            rf"\bnumber\sof\s(?:positive|involved|metastatic[\w-]{{0,14}})\s{NODES}\s(?:is|was)\s(?P<positive>{NUMBER})\b",
         ),
         (
             "",
-            rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{_NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
+            rf"\b(?:number\sexamined|total(?:\snumber\sof)?\s{NODES})\s?[:.;]\s?(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         ),
         (
             "#",
-            rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{_TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}",
+            rf"\b(?P<none>no)\s(?:evidence of\s|metastatic\s){{0,2}}{TUMOUR}\W{INSIDE}{{0,25}}?\b(?:in|of)\s(?:a total of\s)?(?P<examined>{NUMBER}){_FIGURE}\s{KIND}{NODES}",
         ),
         (
             "#",
-            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?{_ALSO}{_VERB}(?P<none>{_NONE}|negative\b)",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{KIND}{NODES}(?:\sexamined)?{_ALSO}{VERB}(?P<none>{NONE}|negative\b)",
         ),
-        ("", rf"\b(?P<none>{_NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{_KIND}{_NODES}"),
+        ("", rf"\b(?P<none>{NONE}),\s(?P<examined>{NUMBER}){_FIGURE}\s{KIND}{NODES}"),
         (
             "#",
-            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}(?!\s[cm]m\b)\s{_KIND}{_NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{_NODES}\s)?{_SHOWS}",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}(?!\s[cm]m\b)\s{KIND}{NODES}\s?{_FOUND},?\s(?:of\s(?:which|these)[\s,]{{1,2}})?(?P<positive>{NUMBER}|none)\.?\s(?:of\s(?:which|these)\s)?(?:{NODES}\s)?{_SHOWS}",
         ),
-        ("of", rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{_NODES}\s)?{_SHOWS}"),
+        ("of", rf"\bof\s(?:which|these),?\s(?P<positive>{NUMBER}|none)\s(?:{NODES}\s)?{_SHOWS}"),
         (
             "metasta",
-            rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving)\s(?P<positive>{_HOW_MANY}){_FIGURE}(?!\s(?:of|out|to)\b)\s{_KIND}{_NODES}",
+            rf"(?<!no )(?<!of )(?<!evidence )\bmetasta\w{{1,4}}{INSIDE}{{0,45}}?\b(?:in|involving)\s(?P<positive>{_HOW_MANY}){_FIGURE}(?!\s(?:of|out|to)\b)\s{KIND}{NODES}",
         ),
         (
             "#",
-            rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){_KIND}{_NODES}",
+            rf"\b(?P<examined>{_HOW_MANY}){_FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){KIND}{NODES}",
         ),
         ("#", _FRACTION),
         (":", _RATIO),
         (
             "#",
-            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{_KIND}{_NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
+            rf"(?<![\w/])(?P<examined>{_HOW_MANY}){_FIGURE}\s{KIND}{NODES}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b",
         ),
-        ("#", rf"\b{_POSITIVE}{_FIGURE}\s{_KIND}{_NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)"),
-        ("not", rf"\b{_NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{_TUMOUR}"),
-        ("", rf"\b{_NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{_VERB}(?P<none>{_NONE}|negative\b|free\b)"),
+        ("#", rf"\b{_POSITIVE}{_FIGURE}\s{KIND}{NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)"),
+        ("not", rf"\b{NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{TUMOUR}"),
+        ("", rf"\b{NODES}(?:\s?\([A-Z]\))?(?:\swith\s[a-z]{{4,20}})?{VERB}(?P<none>{NONE}|negative\b|free\b)"),
         (
             "",
-            rf"\b(?:no\s{_NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{_NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
+            rf"\b(?:no\s{NODES}\s(?:(?:is|are|were)\s)?(?:identified|submitted|present|received|sampled|examined)|{NODES}\W{{1,4}}(?:none|not)\s(?:submitted|identified|sampled|present|received))(?P<absent>)",
         ),
     )
 ]
@@ -107,12 +110,22 @@ _STARTS = frozenset([*WORDS, *TENS, *_NUMBERS, "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d", re.IGNORECASE)
 _LABEL = re.compile(r"(?:^|[.:;]\s|\()([A-Za-z]|\d{1,2})\s?[.):]\s(?=\W?[A-Z])")  # of a specimen
-_WORDS = ("node", "nodal", "lymph", " ln", "pn", "number", "total")
+_WORDS = ("node", "nodal", "lymph", " ln", "pn", "n0", "n1", "n2", "n3", "number", "total")
 # A fraction behind these is of the whole report.
-_WHOLE = re.compile(r"(?:\bpN\d[a-c]?\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$")
+_WHOLE = re.compile(
+    r"(?:(?:\b[yra]{0,2}[pc]?|T\w{1,3})N\d(?:mi|[a-c])?(?:\s?\((?:i|mol|sn|mi)[+-]?\)){0,2}\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$"
+)
 _CHAIN = 60  # characters from a fraction to the next one of the same list
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
+# What is counted, where it is no nodes: "2/12 cores", "Cores involved: 2/12".
+_PIECES = (
+    r"(?:cores?|blocks?|sections?|fragments?|slides?|levels?|chips?|cassettes?|pieces?|quadrants?|foci|biops\w{1,4})\b"
+)
+_OF_PIECES = re.compile(
+    rf"\s?\)?(?:\s?\(\d{{1,3}}\s?%\))?\s(?:(?!lymph|nod)[a-z-]{{1,14}}\s){{0,2}}{_PIECES}", re.IGNORECASE
+)
+_PIECES_BEFORE = re.compile(rf"\b{_PIECES}(?:(?!\bnod|lymph)[^.;]){{0,25}}$", re.IGNORECASE)
 _AGAIN = re.compile(
     rf"(?:(?![()]){INSIDE}){{0,45}}[.:]?\s{{0,2}}\(\s?(?:(?P<positive>\d{{1,2}})\s?/\s?)?(?P<examined>\d{{1,3}})\s?\)",
     re.IGNORECASE,
@@ -213,6 +226,12 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                     continue
                 groups = {"examined": "none"}
             positive, examined = _number(groups, "positive"), _number(groups, "examined")
+            if (
+                groups.get("examined")
+                and "absent" not in match.groupdict()
+                and _OF_PIECES.match(text, match.end("examined"))
+            ):
+                continue
             if groups.get("none"):
                 positive = 0
             if positive is not None and examined is not None and positive > examined:
@@ -229,6 +248,8 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                     # "five of five nodes, no tumor (0/5)": the figures say how many of them have it
                     positive, examined = positive if figures[0] is None else figures[0], figures[1]
                     end = again.end()
+            if positive is not None and examined is not None and ("judged" in groups or fraction):
+                positive, start, end = judge(text, start, end, positive, examined)
             taken[start:end] = b"\1" * (end - start)
             item = bool((_WHOLE.search(text[max(0, start - 60) : start])) if fraction else _ITEM.search(match.group()))
             pair = (positive, examined) if groups.get("positive") or examined is not None else None
@@ -260,5 +281,6 @@ def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     return bool(
         (near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()]))
         and not _SCORE.search(before)
+        and not _PIECES_BEFORE.search(before)
         and not _HPF.match(text, match.end())
     )

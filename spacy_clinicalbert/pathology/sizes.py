@@ -1,7 +1,7 @@
 """Sizes of the tumour, in millimetres."""
 
 import re
-from typing import Iterator, List
+from typing import Iterator, List, Match, Optional
 
 from .found import STOP, Found, Report, has, is_definition
 
@@ -18,12 +18,24 @@ _ADDITIONAL = re.compile(
 _TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|\w{0,12}carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
 _LABEL = re.compile(
     r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;,-]\s(?:size|(?:largest|greatest|maximal|maximum)?\s?diameter)|(?:gross|microscopic) measurement|pT[1-4][a-d]?\s?\())"
-    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm)\W{1,3}){0,6}$",
+    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm|at\sleast|up\sto)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
-_CHARACTER = rf"(?:[^.;\d\x22]|{STOP})"
+# An item without the tumour's name, "Greatest dimension: 28 mm", whose subject stands in front.
+_DIMENSION = re.compile(
+    r"(?:^|[.;\n]\s?)(?P<item>(?:greatest|largest|maximal|maximum)\s(?:dimension|diameter))\W{1,3}(?:(?:is|approximately|about|at\sleast|up\sto)\s){0,2}$",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(rf"{_TUMOUR}\b", re.IGNORECASE)
+_RECEIVED = re.compile(
+    r"specimen|received|fragment|segment|piece|tissue|lymph|node[^u]|polyp|cyst\b|margin|deposit|adenoma|in situ|DCIS|weigh|\w{3}ectomy|gland\b|portion",
+    re.IGNORECASE,
+)
+# Figures that are no size: "grade 2", "G3", "p16", "60%", "3+4=7", "2-3", "2 of 3".
+_FIGURE = r"(?:(?<=[A-Za-z])\d{1,3}(?!\d|\.\d|,\d|\s?[cm]m\b)|(?:(?<=[a-z]-)|(?<=grade\s)|(?<=grade:\s)|(?<=type\s)|(?<=group\s)|(?<=pattern\s)|(?<=score\s)|(?<=level\s))\d{1,2}(?![\d.,]\d|\s?(?:[x×]|[cm]m\b))|\d{1,3}(?=\s?%)|\d(?=\s?\+\s?\d)|(?:(?<=\d\+)|(?<=\+\s)|(?<==)|(?<==\s))\d{1,2}|(?:(?<=\d/)|(?<=\d-)|(?<=\dof\s)|(?<=\d\sof\s))[1-5](?![\d.]))"
+_CHARACTER = rf"(?:[^.;\d\x22]|{STOP}|{_FIGURE})"
 _MEASURING = re.compile(
-    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|\.?\ssized|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|(?:[^.;:\d\x22]|{STOP}){{0,60}}[,(]?\s?\(?(?:(?:max|approx|ca)\.\s)?|\s?:\s?)$",
+    rf"{_TUMOUR}s?\b(?:{_CHARACTER}{{0,50}}?(?:measur\w{{1,4}}|\.?\ssized|of|is)(?:(?:up to|maximally|approximately|about|it|a|max|maximum|of)\b|\W){{0,6}}|(?:[^.;:\d\x22]|{STOP}|{_FIGURE}){{0,60}}[,(]?\s?\(?(?:(?:max|approx|ca)\.\s)?|\s?:\s?)$",
     re.IGNORECASE,
 )
 # "a carcinoma, extending 4 cm to the margin and measuring 3 cm", "a tumour is found. It measures 3 cm": the subject stands before.
@@ -92,10 +104,10 @@ def find_sizes(report: Report) -> Iterator[Found]:
         start, end = match.span()
         last = end
         before = text[max(0, start - 90) : start]
-        label = _LABEL.search(before) if has(before, _LABEL_WORDS) else None
+        label = (_LABEL.search(before) or _dimension(text, start)) if has(before, _LABEL_WORDS) else None
         units = re.findall(_UNIT, match.group(), re.IGNORECASE)
         if not units and label:
-            units = re.findall(r"\bcm\b|\bmm\b", before[label.start() :])
+            units = re.findall(r"\bcm\b|\bmm\b", label.group())
         if label and _NOT_TUMOUR.search(before):
             continue
         if not units or _BEHIND.match(text, end) or (_COMPARED.search(before) and not label):
@@ -112,6 +124,18 @@ def find_sizes(report: Report) -> Iterator[Found]:
             second = end if label else second
             last = max(last, end)
             yield Found("tumour_size", sorted(numbers, reverse=True), start, end)
+
+
+def _dimension(text: str, start: int) -> Optional[Match[str]]:
+    """The item's name that stands before a size and does not say what is measured, where a tumour is the last thing named before."""
+    label = _DIMENSION.search(text, max(0, start - 60), start)
+    if not label:
+        return None
+    before = text[max(0, label.start() - 200) : label.start()]
+    tumours = [*_NAMED.finditer(before)]
+    if not tumours or "metasta" in before[max(0, tumours[-1].start() - 20) :].lower():
+        return None
+    return None if _RECEIVED.search(before, tumours[-1].end()) else label
 
 
 def _is_measured(text: str, start: int, end: int) -> bool:

@@ -5,24 +5,35 @@ from typing import Iterator, Match, Optional, Tuple
 
 from .found import Found, Report, stretches
 
-_PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}))?"
-_PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:[yram]{0,2}[pc]|[yr]{1,2}|P)\s?$")
+# "a" of an autopsy is glued to its letter; apart, it is an article.
+_PREFIX = r"(?P<prefix>(?:[yram]{0,2}[pc]|[yr]{1,2}|a(?=[NM])))?"
+_PREFIXED = re.compile(r"(?<![A-Za-z0-9])(?:(?:[yram]{0,2}[pc]|[yr]{1,2}|P)\s?|a)$")
 # "Tlb", "pTia", "NO": scanned 1s and 0s.
-_T = re.compile(r"T\s?(?P<value>is|[0-4xX](?:[a-e][12]?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])")
-_N = re.compile(
-    rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])"
+_T = re.compile(
+    r"T(?:\s?(?=[^a])|(?=a))(?P<value>is|a|[0-4xX](?:[a-e][12]?|mic?)?|[lIi][a-e]?)(?P<m>\s?\(m\))?(?![a-zA-LO-Z0-9])"
 )
+# A category of nodes, and how they were found: "N1mi(sn)", "N0 (i+)".
+_NODAL = (
+    r"(?P<value>[0-3xXOo](?:mic?|\s?\(mic?\)|[a-c])?)(?P<how>(?:\s?\((?:i|mol|sn|f)\s?[+-]?\)){0,3})(?![a-zA-LN-Z0-9])"
+)
+_N = re.compile(rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?{_NODAL}")
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
-_ALONE = re.compile(r"(?P<letter>[NM])\s?(?P<value>[0-3xXOo][a-c]?)(?:mi)?(?![a-zA-LN-Z0-9])")
+_ALONE = re.compile(rf"(?P<letter>[NM])\s?{_NODAL}")
 _ITEM = re.compile(
-    r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO][a-c]?)\b"
+    r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO](?:mi|[a-c])?)\b"
 )
 # "Primary tumor (pT): 2a", with the value alone behind the item's name.
-_FIGURE = re.compile(r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4][a-d]?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b|\s[a-z]|/)")
+_FIGURE = re.compile(
+    r"\(p(?P<letter>[TNM])\)\s?:?\s?p?(?P<value>[0-4](?:mi|[a-d])?|[xX])(?!\w|\.\d|\s?(?:cm|mm)\b|\s[a-z]|/)"
+)
 # Words that say which categories an item of a form is for, and no category: "Tumor thickness (pT1 and pT2 tumors)".
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
 _NO_GROUP = re.compile(r"fibrosis|trichrome|cirrhosis|kidney disease|METAVIR|scheuer", re.IGNORECASE)
+# "At this stage I would wait": a pronoun.
+_PRONOUN = re.compile(
+    r"(?:\s(?:also|personally|do|did|have|had|am|can|cannot|could|may|might|must|shall|should|will|would|agree|believe|favou?r|feel|find|prefer|recommend|see|suggest|suspect|think|understand|wish)\b|['’](?:d|m|ve|ll)\b)"
+)
 _ALONE_BEFORE = re.compile(r"^$|[^A-Za-z0-9]")
 _ITEM_WORDS = ("(pn)", "n stage", "regional lymph", "(pm)", "m stage", "distant metast")
 _EDITION_WORDS = ("ajcc", "uicc", "tnm", "edition", "ed.", "stag")
@@ -34,9 +45,14 @@ _EDITION = re.compile(
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r"\b(?P<figo>FIGO\s)?(?:AJCC |pathologic(?:al)? |clinical )?stage(?:\s?group(?:ing)?)?(?P<late>\s?[(]?FIGO[)]?)?\s?[:=]?\s?(?P<value>(?:IV|III|II|I)(?:[ABC]\d?)?)(?![\w/]|\s?of\s)",
+    r"\b(?P<figo>FIGO\s)?(?:AJCC |pathologic(?:al)? |clinical )?stage(?:\s?group(?:ing)?)?(?P<late>\s?[(]?FIGO[)]?)?\s?(?:\(\d{4}\)\s?)?[:=]?\s?(?P<value>(?:(?-i:I)|IV|III|II)(?:[ABC]\d?)?)(?![\w/]|\s?of\s)",
     re.IGNORECASE,
 )
+# FIGO has grades too: without the word "stage", the stage is told by its letter, by a colon, or by being the fourth.
+_FIGO = re.compile(
+    r"\bFIGO\s?(?:\(?\d{4}\)?\s?)?(?:[:=]\s?(?P<item>(?:IV|III|II|I)(?:[ABC]\d?)?)|(?P<value>(?:III|II|I)[ABC]\d?|IV[ABC]?))(?![\w/]|\s?of\s)"
+)
+_FIGO_GRADE = re.compile(r"\b(?:grad\w{1,4}|differentiat\w{1,4})\b[^.;:]{0,20}$", re.IGNORECASE)
 
 
 def find_stage(report: Report) -> Iterator[Found]:
@@ -51,7 +67,7 @@ def find_stage(report: Report) -> Iterator[Found]:
             continue
         after = _N.match(text, match.end())
         before = text[max(0, match.start() - 60) : match.start()]
-        if not (prefixed or after or _CONTEXT.search(before)):
+        if not (prefixed or after or (match["value"] != "a" and _CONTEXT.search(before))):
             continue  # a T2-weighted image, a vertebra, a block
         if _CLASSES.match(text, match.end()) or _CLASSES_BEFORE.search(before):
             continue
@@ -81,15 +97,22 @@ def find_stage(report: Report) -> Iterator[Found]:
     for low, high in stretches(text, _EDITION_WORDS, 60, 80):
         for match in _EDITION.finditer(text, low, high):
             yield Found("edition", int(match["a"] or match["b"] or match["c"]), *match.span())
-    for low, high in stretches(text, ("stage",), 25, 50):
+    for low, high in stretches(text, ("stage", "figo"), 25, 50):
         for match in _GROUP.finditer(text, low, high):
-            if not (clinical[match.start()] or _NO_GROUP.search(text, max(0, match.start() - 60), match.end() + 15)):
+            if not (
+                clinical[match.start()]
+                or _NO_GROUP.search(text, max(0, match.start() - 60), match.end() + 15)
+                or (match["value"] == "I" and _PRONOUN.match(text, match.end()))
+            ):
                 system = (("system", "FIGO"),) if match["figo"] or match["late"] else ()
                 yield Found("stage_group", match["value"].upper(), *match.span(), system)
+        for match in _FIGO.finditer(text, low, high):
+            if not (clinical[match.start()] or _FIGO_GRADE.search(text[max(0, match.start() - 30) : match.start()])):
+                yield Found("stage_group", match["item"] or match["value"], *match.span(), (("system", "FIGO"),))
 
 
 def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional[int] = None) -> Found:
-    value = match["value"]
+    value = re.sub(r"[\s()]|(?<=mi)c", "", match["value"])
     if value != "is":
         head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
         value = head + value[1:].lower()
@@ -99,4 +122,5 @@ def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional
     if start is None:
         prefixed = match.groupdict().get("prefix")
         start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
-    return Found(field, field[1] + value, start, match.end("value"), attributes)
+    end = match.end("how" if match.groupdict().get("how") else "value")
+    return Found(field, field[1] + value, start, end, attributes)

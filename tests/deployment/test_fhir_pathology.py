@@ -52,6 +52,11 @@ def test_fhir_pathology_categories_have_code_value_and_edition(field, code, text
     assert found["method"]["text"].endswith("7")
 
 
+def test_fhir_pathology_keeps_micrometastases_apart():
+    others = observations("Breast, excision: pT1mi pN1mi(sn).")[1]
+    assert [each["valueCodeableConcept"]["text"] for each in others] == ["pT1mi", "pN1mi"]
+
+
 @pytest.mark.parametrize("text, edition", [("TNM 6 T3 N1. TNM 7 T3 N3.", False), ("TNM 7 T3 N3.", True)])
 def test_fhir_pathology_of_two_editions_none_is_named(text, edition):
     assert all(("method" in each) == edition for each in by_field(observations(text)[1], "pN"))

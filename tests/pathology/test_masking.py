@@ -27,6 +27,12 @@ from spacy_clinicalbert.pathology.masking import mask_stages
         ("Pathological N. 1", "Pathological N. ___"),
         ("Primary tumor (pT): 3", "Primary tumor (pT): ___"),
         ("Final TNM: pT3NOMO. stage: IIA.", "Final TNM: ___. stage: ___."),
+        ("pTa NX", "___"),
+        ("Stage: p Ta.", "Stage: ___."),
+        ("TaN0M0", "___"),
+        ("pT1mi pN1(mi) (1/4)", "___ (1/4)"),
+        ("ypT0 ypN0(i-)(sn), cM0", "___"),
+        ("aT4 N2 M1", "___"),
     ],
 )
 def test_masking_takes_stages_out(text, masked):
@@ -43,6 +49,8 @@ def test_masking_takes_stages_out(text, masked):
         "MIB-1, CD10, CK20, S100, PT test, NM, multistage 2",
         "AJCC staging manual, 7th edition",
         "staged on the 4th of May",
+        "Ta wire, Tall cell variant, pTall",
+        "a (mi) or (sn) alone",
     ],
 )
 def test_masking_leaves_the_rest(text):
