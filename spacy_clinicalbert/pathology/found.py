@@ -7,12 +7,11 @@ which is why a gap between the words of one phrase may hold a full stop.
 import re
 from typing import Any, Dict, Iterator, Match, NamedTuple, Pattern, Sequence, Tuple
 
+from .lines import UNFINISHED, Lines, join_lines
+
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
 # A stop that ends a scanned line and no sentence, by what stands before or behind it. The case counts, also where the rest of an expression ignores it.
-_UNFINISHED = "|".join(
-    rf"(?<=\s{word})"
-    for word in "the of to in and or with is are by for from a an at THE OF TO IN AND OR WITH IS ARE BY FOR FROM A AN AT".split()
-)
+_UNFINISHED = "|".join(rf"(?<=\s{word})" for word in (*UNFINISHED, *map(str.upper, UNFINISHED)))
 STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
 INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
@@ -102,19 +101,22 @@ def number(text: str) -> int:
 class Report(NamedTuple):
     """A report, with the parts of it that rules of several fields leave out.
 
-    text (str): Its text.
+    text (str): Its text, on one line.
     blocks (bytearray): `block_keys`.
     clinical (bytearray): `clinical_parts`.
+    lines (Lines): The way from the text to the report as it was given.
     """
 
     text: str
     blocks: bytearray
     clinical: bytearray
+    lines: Lines
 
 
 def make_report(text: str) -> Report:
     """text (str): A report. RETURNS (Report): What the finders take."""
-    return Report(text, block_keys(text), clinical_parts(text))
+    lines = join_lines(text)
+    return Report(lines.text, block_keys(lines.text), clinical_parts(lines.text), lines)
 
 
 def block_keys(text: str) -> bytearray:
