@@ -14,6 +14,9 @@ GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
 _UNFINISHED = "|".join(rf"(?<=\s{word})" for word in (*UNFINISHED, *map(str.upper, UNFINISHED)))
 STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
 INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
+# Words that negate what follows. A "no." is the answer of the item before it, where it stands behind a colon or another sentence follows.
+NO_STOP = r"(?-i:\.(?:(?=\s[a-z])|(?<=NO\.)(?=\s[A-Z]{2})))"  # behind a "no" that goes on
+NO = rf"(?:no|(?<!:\s)(?<!:)no{NO_STOP}|without|negative\sfor|absence\sof|free\sof)"
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
 JOIN = rf"(?:[\s,/-]|{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))"
 # Where lymph nodes are.

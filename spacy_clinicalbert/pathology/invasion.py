@@ -3,7 +3,7 @@
 import re
 from typing import Dict, Iterator, List, Match, Optional, Pattern
 
-from .found import INSIDE, JOIN, Found, Report, is_definition, stretches
+from .found import INSIDE, JOIN, NO, NO_STOP, Found, Report, is_definition, stretches
 
 # What stands before "vascular" in its word belongs to it, however it was scanned ("microvascular", "lymphovascular").
 _WORD = r"\b(?!(?:neuro|fibro|cardio|peri|extra)-?vas|intra-?ven)"
@@ -14,14 +14,11 @@ _VESSELS = (
 _NERVES = r"\b(?:peri\W?|[a-z]{1,6}-?)?(?:neuri?al|nerve)"
 _ASIDE = r"(?:\s?[(/\[][^)\]]{0,40}[)\]])?"
 _INVASION = rf"{_ASIDE}[\s.]{{0,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
-_NO_STOP = r"(?-i:\.(?:(?=\s[a-z])|(?<=NO\.)(?=\s[A-Z]{2})))"  # behind a "no" that goes on
 _STATUS = (
-    rf"(?P<gap>[\s:.,\-]{{1,8}})(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!{_NO_STOP}?\s(?:signs|evidence|(?:lymph|peri|vasc|nerve|tumou?r)(?![^.;:]{{0,40}}:)))|nil\b|uninvolved)"
+    rf"(?P<gap>[\s:.,\-]{{1,8}})(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!{NO_STOP}?\s(?:signs|evidence|(?:lymph|peri|vasc|nerve|tumou?r)(?![^.;:]{{0,40}}:)))|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
-# A "no." is the answer of the item before it, where it stands behind a colon or another sentence follows.
-_NO_WORD = rf"(?:no|(?<!:\s)(?<!:)no{_NO_STOP}|without|negative\sfor|absence\sof|free\sof)"
-_NO = rf"\b{_NO_WORD}\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
+_NO = rf"\b{NO}\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
 _WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades|positive\sfor|there\sis|massive|prominent|widespread|extensive)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
@@ -67,9 +64,7 @@ _BY_SIZE = re.compile(
 # L0, V1, Pn1 beside the stage
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012])(?=[\s,.;)/]|$)")
 _STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012][,\s]{1,2}V\s?[012]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
-_NEGATION = re.compile(
-    rf"(?s:.*)\b(?P<no>{_NO_WORD})\s(?P<between>(?:[a-z/-]{{1,20}}[\s.,]{{1,2}}){{0,8}})$", re.IGNORECASE
-)
+_NEGATION = re.compile(rf"(?s:.*)\b(?P<no>{NO})\s(?P<between>(?:[a-z/-]{{1,20}}[\s.,]{{1,2}}){{0,8}})$", re.IGNORECASE)
 _STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
