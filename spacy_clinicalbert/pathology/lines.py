@@ -10,7 +10,9 @@ _GAP = re.compile(r"\s{2,}|[^\S ]")
 _BULLET = re.compile(r"(?:[-–—*•·▪●◦]{1,2}[^\S\n\r]+|[-–*•·▪●◦](?=[A-Za-z(])|o[^\S\n\r]+)(?=\S)")
 _LABEL = re.compile(r"\(?(?:[A-Z]\d?|\d{1,2})[.):]\s")
 _ITEM = re.compile(r"(?:[A-Z]|[yra]?[pc][TNM]|p\d\d)[^\n\r:.;]{0,60}:(?!\d)")
-_GOES_ON = re.compile(rf"(?:\b(?:{'|'.join(UNFINISHED)})|[A-Za-z]-)$", re.IGNORECASE)
+_GOES_ON = re.compile(
+    rf"(?:\b(?:{'|'.join([*UNFINISHED, *(word.upper() for word in UNFINISHED if word != 'a')])})|[A-Za-z]-)$"
+)
 _WIDTH = 50  # characters; lines that wrap are longer
 
 

@@ -41,6 +41,7 @@ def values(text, *fields):
         ("Lung, right,\nUpper lobe, well-\nDifferentiated", "Lung, right, Upper lobe, well- Differentiated"),
         ("A line that is as long as those of a text which was wrapped by\nDr. Who", "A line that is as long as those of a text which was wrapped by Dr. Who"),
         ("A line that is as long as those of a text which was wrapped up\nCarcinoma", "A line that is as long as those of a text which was wrapped up Carcinoma"),
+        ("Specimen A\nMargins: free OF\nTUMOR", "Specimen A. Margins: free OF TUMOR"),
         ("Received at\n10:30 and cut", "Received at 10:30 and cut"),
         ("Margins:\t\tfree  of tumor", "Margins: free of tumor"),
         ("\n\n", "\n\n"),
