@@ -79,9 +79,16 @@ def read_report(text: str) -> PathologyRecord:
     for finder in FINDERS:
         for found in finder(report):
             key = (found.field, str(found.value), found.extra.get("name"), found.apart)
-            entries.setdefault(key, (found, []))[1].append((found.start, found.end))
+            entries.setdefault(key, (found, []))[1].append(_place(text, report, found))
     record = PathologyRecord()
     for found, places in sorted(entries.values(), key=lambda each: min(each[1])):
         evidence = [Evidence(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))]
         getattr(record, found.field).append(Value(value=found.value, evidence=evidence, **found.extra))
     return record
+
+
+def _place(text: str, report: Report, found: Found) -> Tuple[int, int]:
+    """Where a value stands in the report as it was given, without a line break at either end."""
+    start, end = report.lines.place(found.start), report.lines.place(found.end)
+    words = text[start:end]
+    return end - len(words.lstrip()), start + len(words.rstrip())

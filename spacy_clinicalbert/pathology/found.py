@@ -7,14 +7,16 @@ which is why a gap between the words of one phrase may hold a full stop.
 import re
 from typing import Any, Dict, Iterator, Match, NamedTuple, Pattern, Sequence, Tuple
 
+from .lines import UNFINISHED, Lines, join_lines
+
 GAP = r"[\s.\-]{1,3}"  # between two words of one phrase
 # A stop that ends a scanned line and no sentence, by what stands before or behind it. The case counts, also where the rest of an expression ignores it.
-_UNFINISHED = "|".join(
-    rf"(?<=\s{word})"
-    for word in "the of to in and or with is are by for from a an at THE OF TO IN AND OR WITH IS ARE BY FOR FROM A AN AT".split()
-)
+_UNFINISHED = "|".join(rf"(?<=\s{word})" for word in (*UNFINISHED, *map(str.upper, UNFINISHED)))
 STOP = rf"(?-i:\.(?=\s[a-z(\d]|\d)|(?:{_UNFINISHED})\.)"
 INSIDE = rf"(?:[^.;:]|{STOP})"  # a character of the same sentence
+# Words that negate what follows. A "no." is the answer of the item before it, where it stands behind a colon or another sentence follows.
+NO_STOP = r"(?-i:\.(?:(?=\s[a-z])|(?<=NO\.)(?=\s[A-Z]{2})))"  # behind a "no" that goes on
+NO = rf"(?:no|(?<!:\s)(?<!:)no{NO_STOP}|without|negative\sfor|absence\sof|free\sof)"
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
 JOIN = rf"(?:[\s,/-]|{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))"
 # Where lymph nodes are.
@@ -102,19 +104,22 @@ def number(text: str) -> int:
 class Report(NamedTuple):
     """A report, with the parts of it that rules of several fields leave out.
 
-    text (str): Its text.
+    text (str): Its text, on one line.
     blocks (bytearray): `block_keys`.
     clinical (bytearray): `clinical_parts`.
+    lines (Lines): The way from the text to the report as it was given.
     """
 
     text: str
     blocks: bytearray
     clinical: bytearray
+    lines: Lines
 
 
 def make_report(text: str) -> Report:
     """text (str): A report. RETURNS (Report): What the finders take."""
-    return Report(text, block_keys(text), clinical_parts(text))
+    lines = join_lines(text)
+    return Report(lines.text, block_keys(lines.text), clinical_parts(lines.text), lines)
 
 
 def block_keys(text: str) -> bytearray:

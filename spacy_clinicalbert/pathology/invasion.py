@@ -1,50 +1,56 @@
 """Invasion of lymphatics and vessels, and of nerves."""
 
 import re
-from typing import Iterator, List, Match, Optional, Pattern
+from typing import Dict, Iterator, List, Match, Optional, Pattern
 
-from .found import INSIDE, Found, Report, is_definition, stretches
+from .found import INSIDE, JOIN, NO, NO_STOP, Found, Report, is_definition, stretches
 
+# What stands before "vascular" in its word belongs to it, however it was scanned ("microvascular", "lymphovascular").
+_WORD = r"\b(?!(?:neuro|fibro|cardio|peri|extra)-?vas|intra-?ven)"
 _VESSELS = (
-    r"(?:angio-?(?=invasion)|(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
-    r"(?:blood\s)?(?:vascular(?:\schannel)?|venous|vessel|vein)(?:\W{1,3}(?:/|and|or)?\W{0,2}lymphatic)?(?:\W{1,3}space)?(?!\W{1,3}(?:wall|margin)))"
+    r"(?:\b(?:lympho?|ha?emo?)?angio-?(?=invasion)|\b(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|\b(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
+    rf"{_WORD}(?:(?:blood|large|small)[\s-])?(?:[a-z]{{1,12}}-?)?(?:vascular(?:\schannel)?|venous|vessel|vein)(?:\W{{1,3}}(?:/|and|or)?\W{{0,2}}lymphatic)?(?:\W{{1,3}}space)?(?!\W{{1,3}}(?:wall|margin)))"
 )
-_NERVES = r"(?:peri\W?neural|neural|nerve)"
+_NERVES = r"\b(?:peri\W?|[a-z]{1,6}-?)?(?:neuri?al|nerve)"
 _ASIDE = r"(?:\s?[(/\[][^)\]]{0,40}[)\]])?"
 _INVASION = rf"{_ASIDE}[\s.]{{0,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
 _STATUS = (
-    r"[\s:.,\-]{1,8}(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!t|\.?\s(?:signs|evidence|lymph|peri|vasc|nerve|tumou?r))|nil\b|uninvolved)"
+    rf"(?P<gap>[\s:.,\-]{{1,8}})(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!{NO_STOP}?\s(?:signs|evidence|(?:lymph|peri|vasc|nerve|tumou?r)(?![^.;:]{{0,40}}:)))|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
-_NO = r"\b(?:no\.?|without|negative\sfor|absence\sof|free\sof)\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){0,3}"
+_NO = rf"\b{NO}\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
 _WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades|positive\sfor|there\sis|massive|prominent|widespread|extensive)\s(?:(?:focal|extensive|the|prominent|multifocal)\s){0,2}"
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
 
-def _patterns(name: str, short: str) -> List[Pattern[str]]:
+def _patterns(name: str, short: str, behind: str) -> List[Pattern[str]]:
+    what = rf"(?:{name}{_INVASION}|\b{short}\b{_ASIDE})"
     forms = (
-        rf"(?:{name}{_INVASION}|\b{short}\b){_STATUS}",
-        rf"\binvasion[\s,]{{1,2}}(?:vasc|perineural|lymphatic|venous)[/a-z]{{0,12}}{_STATUS}"
-        if short == "LVI"
-        else rf"\binvasion[\s,]{{1,2}}{name}{_STATUS}",
-        rf"(?P<absent>{_NO}){name}{_INVASION}",
-        rf"(?P<indeterminate>{_MAYBE}){name}{_INVASION}",
-        rf"{name}{_INVASION}{INSIDE}{{0,40}}?(?P<indeterminate>can\s?not\sbe\s(?:entirely\s|completely\s)?(?:ruled\sout|excluded))",
-        rf"(?P<present>{_WITH})(?:lymphovascular\sand\s)?{name}{_INVASION}",
+        rf"{what}{_STATUS}",
+        rf"\binvasion[\s,]{{1,2}}{behind}{_STATUS}",
+        rf"(?P<absent>{_NO}){what}",
+        rf"(?P<indeterminate>{_MAYBE}){what}",
+        rf"{what}{INSIDE}{{0,40}}?(?P<indeterminate>can\s?not\sbe\s(?:entirely\s|completely\s)?(?:ruled\sout|excluded))",
+        rf"(?P<present>{_WITH})(?:lymphovascular\sand\s)?{what}",
     )
     return [re.compile(form, re.IGNORECASE) for form in forms]
 
 
 _FIELDS = (
-    ("lymphovascular_invasion", _patterns(_VESSELS, "LVI")),
-    ("perineural_invasion", _patterns(_NERVES, "PNI")),
+    ("lymphovascular_invasion", _patterns(_VESSELS, "LVS?I", r"(?:vasc|perineural|lymphatic|venous)[/a-z]{0,12}")),
+    ("perineural_invasion", _patterns(_NERVES, "PNI", _NERVES)),
 )
-_KIND = r"(?:(?:lympho?|angio)[\W_]?(?:vascular|lymphatic)|vascular|lymphatic|venous|perineural)(?:\sspace)?"
-# "no lymphovascular or perineural invasion", "vascular and perineural invasions undetected"
+# A list of up to four: "no lymphatic, venous or perineural invasion", "vascular and perineural invasions undetected", "LVI/PNI: absent"
+_KIND = rf"{_WORD}(?:lympho?\W|[a-z]{{1,12}}-?)?(?:vascular|lymphatic|venous|vessel|neuri?al|nerve)(?:\W?space)?"
+_SHORT = r"\b(?:LVS?I|PNI)\b"
+_AND = r"(?:(?:and/or|and|or|nor)[\s.]{1,3})?"
+_NEXT = rf"[\s,/&]{{1,3}}{_AND}"
 _SHARED = re.compile(
-    rf"(?P<how>\b(?:with|no|without|absence\sof|negative\sfor)\s(?:(?:evidence|of|unequivocal|definite)\s){{0,3}})?(?P<first>{_KIND})(?:\sinvasion)?[\s,/.]{{1,3}}(?:(?:and|or|and/or|nor)[\s.]{{1,3}})?(?P<second>{_KIND})\sinvasions?(?:{_STATUS})?",
+    rf"(?:(?P<no>{_NO})|(?P<with>{_WITH}))?(?P<list>(?:(?:{_KIND}(?:{JOIN}{{1,3}}{_AND}|\sinvasion{_NEXT})|{_SHORT}{_NEXT})){{1,3}}(?:{_KIND}\sinvasions?|{_SHORT}))(?:{_STATUS})?",
     re.IGNORECASE,
 )
+_EACH = re.compile(rf"(?P<nerve>\w*neur|\bnerve|\bPNI)|{_KIND}|\bLVS?I", re.IGNORECASE)
+_LISTED = re.compile(r"\b(?:and|or|nor)\b|/", re.IGNORECASE)
 # "Multifocal invasion of lymph and blood vessels"
 _VESSEL_WORDS = re.compile(
     r"\binva\w{2,6}\sof\s(?:the\s)?(?:lymph(?:atics?)?(?:\s(?:vessels|spaces))?(?:\s(?:and|or)[\s.]{1,2}blood\svessels)?|blood\svessels|veins|vessels)\b(?!\snodes?)"
@@ -58,17 +64,26 @@ _BY_SIZE = re.compile(
 # L0, V1, Pn1 beside the stage
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012])(?=[\s,.;)/]|$)")
 _STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012][,\s]{1,2}V\s?[012]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
-_NEGATION = re.compile(
-    r"(?s:.*)\b(?P<no>no\.?|without|negative for|absence of|free of)\s(?P<between>(?:[a-z/-]{1,20}[\s.,]{1,2}){0,8})$",
-    re.IGNORECASE,
-)
+_NEGATION = re.compile(rf"(?s:.*)\b(?P<no>{NO})\s(?P<between>(?:[a-z/-]{{1,20}}[\s.,]{{1,2}}){{0,8}})$", re.IGNORECASE)
 _STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
 _OTHER = re.compile(
     r"(?:renal|hepatic|splenic|adrenal|jugular|major|large|main) veins?|portal|caval|vena cava|vortex", re.IGNORECASE
 )
-_WORDS = ("invasi", "vessels", "permeat", "involvement", "embol", "infiltration", "lvi", "pni", "vessel)", "vessels)")
+_WORDS = (
+    "invasi",
+    "vessels",
+    "permeat",
+    "involvement",
+    "embol",
+    "infiltration",
+    "lvi",
+    "lvsi",
+    "pni",
+    "vessel)",
+    "vessels)",
+)
 
 
 def find_invasion(report: Report) -> Iterator[Found]:
@@ -85,18 +100,25 @@ def find_invasion(report: Report) -> Iterator[Found]:
 
 
 def _find(text: str, low: int, high: int) -> Iterator[Found]:
-    shared = bytearray(high - low)  # 1 where one expression names two fields
+    shared = bytearray(high - low)  # 1 where one expression names several kinds
     for match in _SHARED.finditer(text, low, high):
-        value = _status(match)
-        if match["how"]:
-            value = "present" if match["how"].lower().startswith("with ") else "absent"
-        elif value == "present" and _negation(text, match) is not None:
+        value, start = _status(match), None
+        if match["no"]:
+            if value == "present" and (_is_item(match) or not _LISTED.search(match["list"])):
+                continue  # "no vascular invasion, perineural invasion present"
+            value, start = "absent", match.start()
+        elif match["with"]:
+            value, start = value or "present", match.start()
+        elif value == "present" and (start := _negation(text, match)) is not None:
             value = "absent"
         if value:
             shared[match.start() - low : match.end() - low] = b"\1" * len(match.group())
-            for part in ("first", "second"):
-                field = "perineural_invasion" if match[part].lower() == "perineural" else "lymphovascular_invasion"
-                yield Found(field, value, match.start(part), match.end())
+            places: Dict[str, int] = {}
+            for each in _EACH.finditer(match["list"]):
+                field = "perineural_invasion" if each["nerve"] else "lymphovascular_invasion"
+                places.setdefault(field, match.start("list") + each.start())
+            for field, place in places.items():
+                yield Found(field, value, place if start is None else start, match.end())
     for match in _VESSEL_WORDS.finditer(text, low, high):
         if not re.search(r"\bno\s[^.;:]{0,40}$", text[max(0, match.start() - 45) : match.start()], re.IGNORECASE):
             yield Found("lymphovascular_invasion", "present", *match.span())
@@ -115,7 +137,7 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
                     value, start = "absent", negation
                 if value:
                     yield Found(field, value, start, end)
-                    if value != "present":
+                    if value != "present" or _is_item(match):
                         taken[match.start() - low : end - low] = b"\1" * (end - match.start())
 
 
@@ -131,8 +153,15 @@ def _status(match: Match[str]) -> Optional[str]:
     return next((name for name in ("absent", "indeterminate", "present") if groups.get(name)), None)
 
 
+def _is_item(match: Match[str]) -> bool:
+    """Whether a status stands behind a colon, and so is the answer whatever stands in front."""
+    return ":" in (match.groupdict().get("gap") or "")
+
+
 def _negation(text: str, match: Match[str]) -> Optional[int]:
     """Where a negation in front of a list of invasions begins: "no vascular, lymphatic or perineural invasion is identified"."""
+    if _is_item(match):
+        return None
     low = max(0, match.start() - 110)
     found = _NEGATION.search(text[low : match.start()])
     if not found or _BUT.search(found["between"]) or _STOPPED.search(found["between"] + text[match.start()]):

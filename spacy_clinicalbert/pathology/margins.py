@@ -1,9 +1,9 @@
 """Surgical margins."""
 
 import re
-from typing import Iterator, Match, Tuple
+from typing import Iterator, List, Match, Pattern, Tuple
 
-from .found import INSIDE, Found, Report, stretches
+from .found import INSIDE, NO, STOP, Found, Report, stretches
 
 _MARGIN = r"\b(?:margins?(?:\sof\sresection)?|resection\s(?:lines?|surfaces?|borders?|edges?|planes?)|lines?\sof\sresection|surgical\sedges?|cut\send)\b"
 _WORDS = ("margin", "resection", "cut end", "surgical edge")
@@ -30,11 +30,24 @@ _FORWARD = [
     )
     for value, status in _STATUSES
 ]
+# The same right behind the word, and so the margin's own.
+_OWN = [
+    (
+        value,
+        re.compile(
+            rf"{_MARGIN}(?:\sstatus)?\s?(?::|is|are|was|were)?\s?(?:(?:all|both|also|widely|grossly|focally|microscopically|clearly)\s){{0,2}}(?<![a-z])(?:{status})",
+            re.IGNORECASE,
+        ),
+    )
+    for value, status in _STATUSES
+]
+# What a "positive" cannot cross to a margin: the end of its clause, or a distance.
+_LEFT = rf"(?:(?!{_MARGIN}){INSIDE}){{0,55}}?(?:,|\d|\b(?:with|without|is|are|was|were|has|have)\b)"
 _BACKWARD = (
     (
         "uninvolved",
         re.compile(
-            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:is|are)\snot\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
+            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:(?:is|are|was|were)\s)?not\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -48,11 +61,16 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?<!no )(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}within|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}[^.;:]{{0,40}}\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\sthe\s))|positive){INSIDE}{{0,55}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}within|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
 )
+_NEGATION = re.compile(
+    rf"\b(?:{NO}(?:\s|{STOP}\s)(?:(?!(?:and|but|with|which|that|is|are|was|were|has|have|if|whether)\b)[\w-]{{1,16}}(?:\s|{STOP}\s)){{0,4}}|(?P<not>not)\s(?:\w{{1,12}}\s)?)$",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r",(?![^.;:]{0,80}?\bn?or\b)", re.IGNORECASE)  # behind it a negation holds of a list alone
 # What is said of the margin is a distance alone: "Margins: tumor is 2 mm from the parenchymal margin".
 _DISTANCE = re.compile(
     rf"{_MARGIN}\s\((?P<bracket>[cm]m)\)\s?[:.]\s?(?P<m>\d{{1,3}}(?:\.\d{{1,2}})?)(?!\w)|{_MARGIN}(?:\sstatus)?\s?(?::\s?(?:tumou?r\s)?(?:distance|located|is\s|(?=\d))(?:[^.;\d]|\.(?=\s[a-z])){{0,60}}|\sis\s(?:less\sthan\s|<\s?)|{INSIDE}{{0,30}}(?:by|is|of)\s(?:less\sthan|<)\s?)(?P<n>\d{{1,3}}(?:\.\s?\d{{1,2}})?)\s?(?P<unit>[cm]m)\b",
@@ -71,8 +89,11 @@ _AT = re.compile(_MARGIN, re.IGNORECASE)
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)]|$)(?!\s?\d)")
 _UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
-# An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :".
-_BLANK = re.compile(r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:", re.IGNORECASE)
+# An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :"; or what is not known.
+_BLANK = re.compile(
+    r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:|\s(?:is\s)?(?:unknown|not\s(?:known|stated|specified|applicable|determined))\b",
+    re.IGNORECASE,
+)
 
 
 def find_margins(report: Report) -> Iterator[Found]:
@@ -90,30 +111,41 @@ def find_margins(report: Report) -> Iterator[Found]:
 
 def _find(text: str, low: int, high: int) -> Iterator[Found]:
     taken = bytearray(high - low)
-    matches = []
-    for value, pattern in _BACKWARD:
-        matches += [(value, match.start(), match.end()) for match in pattern.finditer(text, low, high)]
-    matches += [("close", *place) for place in _near(text, low, high)]
     margins = [match.start() for match in _AT.finditer(text, low, high)]
-    forward = []
-    for value, pattern in _FORWARD:
-        found = (pattern.match(text, start, high) for start in margins)
-        forward += [(match.end(), value, match) for match in found if match]
-    # The status that stands first behind the word is the margin's.
-    for _, value, match in sorted(forward, key=lambda each: (each[2].start(), each[0])):
-        matches.append((value, match.start(), match.end()))
+    matches = _behind(_OWN, text, margins, high)
+    for value, pattern in _BACKWARD:
+        matches += [(value, *match.span()) for match in pattern.finditer(text, low, high)]
+    matches += [("close", *place) for place in _near(text, low, high)]
+    matches += _behind(_FORWARD, text, margins, high)
     for match in filter(None, (_DISTANCE.match(text, start, high) for start in margins)):
         matches.append(("close" if _millimetres(match) <= 1 else "uninvolved", *match.span()))
     for value, start, end in matches:
-        sentence = text[start:end]
-        if any(taken[start - low : end - low]) or _OTHER.search(sentence) or _UNTICKED.search(sentence):
+        if any(taken[start - low : end - low]) or _OTHER.search(text, start, end):
             continue
-        if _negated(text, start, value):
+        if _UNTICKED.search(text, max(low, start - 5), end):
             continue
+        negation = _NEGATION.search(text, max(low, start - 70), start)
+        if negation and value in ("involved", "close") and not _CLAUSE.search(text, start, end):
+            if value == "close" or negation["not"]:
+                continue
+            value, start = "uninvolved", negation.start()
         if value == "involved" and _BLANK.match(text, end):
             continue
         taken[start - low : end - low] = b"\1" * (end - start)
         yield Found("margins", value, start, end)
+
+
+def _behind(
+    patterns: List[Tuple[str, Pattern[str]]], text: str, margins: List[int], high: int
+) -> List[Tuple[str, int, int]]:
+    """What is said behind the words for margins. The status that stands first there is the margin's."""
+    found = [
+        (start, match.end(), value)
+        for value, pattern in patterns
+        for start in margins
+        if (match := pattern.match(text, start, high))
+    ]
+    return [(value, start, end) for start, end, value in sorted(found, key=lambda each: each[:2])]
 
 
 def _near(text: str, low: int, high: int) -> Iterator[Tuple[int, int]]:
@@ -129,10 +161,3 @@ def _millimetres(match: Match[str]) -> float:
     groups = match.groupdict()
     number, unit = groups["n"] or groups["m"] or "", groups["unit"] or groups["bracket"] or ""
     return float(number.replace(" ", "")) * (10 if unit.lower() == "cm" else 1)
-
-
-def _negated(text: str, start: int, value: str) -> bool:
-    before = text[max(0, start - 25) : start]
-    return value in ("involved", "close") and bool(
-        re.search(r"\b(?:not?|without)\s(?:\w{1,12}\s)?$", before, re.IGNORECASE)
-    )

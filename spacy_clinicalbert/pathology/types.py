@@ -2,9 +2,9 @@
 
 import re
 from functools import lru_cache
-from typing import Iterator, Pattern, Tuple
+from typing import Iterator, Match, Pattern, Tuple
 
-from .found import JOIN, Found, Report, has, stretches
+from .found import JOIN, NO, STOP, Found, Report, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
@@ -14,8 +14,16 @@ _NOT_BEFORE = re.compile(
 )
 # "no dysplasia or adenocarcinoma", "negative for high grade dysplasia and invasive carcinoma"
 _NEGATED = re.compile(
-    r"\b(?:no|without|negative for|free of|absence of|exclude)\s(?:possible\s)?(?:[a-z-]{2,16}[\s.,]{1,2}){1,4}(?:(?:or|nor|and)\s)(?:[a-z-]{2,12}\s){0,2}$",
+    rf"\b(?:{NO}|exclude)\s(?:(?!(?:but|with|however|is|are|was|were|has|have)\b)[a-z-]{{2,16}}(?:[\s,]|{STOP}\s){{1,2}}){{1,4}}(?:or|nor|and)\s(?:[a-z-]{{2,12}}\s){{0,2}}$",
     re.IGNORECASE,
+)
+# In a list of types what is said of one is said of those behind it: "no invasive carcinoma, ductal carcinoma in situ or lobular carcinoma in situ".
+_NO = re.compile(rf"\b{NO}\s(?:[a-z]{{1,12}}(?:\s|{STOP}\s)){{0,5}}$", re.IGNORECASE)
+_SHORT = r"\)?(?:\s?\([^)]{0,12}\))?"
+_LISTED = re.compile(rf"{_SHORT},?[\s.]{{1,2}}(?:and/or|or|nor|and)\s(?:[a-z-]{{2,12}}\s){{0,2}}|\s\(", re.IGNORECASE)
+_COMMA = re.compile(rf"{_SHORT},\s", re.IGNORECASE)
+_GOES_ON = re.compile(
+    rf"{_SHORT}(?:,|\s(?:and|or|nor)\b|\s(?:is\s|are\s)?(?:identified|seen|noted|found))", re.IGNORECASE
 )
 _NOT_AFTER = re.compile(
     r"-[A-Z0-9]\b|\s(?:and|or)(?:\s[a-z]{1,20}){1,3}\s?:\s?not\sapplicable|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|pathologic parameters|synoptic|template|cases)\b"
@@ -38,6 +46,9 @@ _HEADS = (
     "lymphoma",
     "blastoma",
     "glioma",
+    "carcinoid",
+    "endocrine ",
+    "stromal ",
 )
 # "Type 2" papillary renal carcinoma
 _TYPE_BEFORE = re.compile(r"\btype\s(?P<type>[12]|ii?)[\"'`)]{0,2}[\s,]{1,2}$", re.IGNORECASE)
@@ -54,7 +65,14 @@ _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
 # What is written in more than one way, and the way that the record has it.
-_FORMS = (("epitheloid", "epithelioid"), ("cell-carcinoma", "cell carcinoma"), ("adonocarcinoma", "adenocarcinoma"))
+_FORMS = (
+    ("epitheloid", "epithelioid"),
+    ("cell-carcinoma", "cell carcinoma"),
+    ("adonocarcinoma", "adenocarcinoma"),
+    ("tumour", "tumor"),
+    ("b cell lymphoma", "b-cell lymphoma"),
+    ("t cell lymphoma", "t-cell lymphoma"),
+)
 
 
 @lru_cache
@@ -77,7 +95,7 @@ def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
     )
     return (
         re.compile(
-            rf"\b(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
+            rf"\b(?!and\b)(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
             re.IGNORECASE,
         ),
         re.compile(
@@ -100,9 +118,14 @@ def find_types(report: Report) -> Iterator[Found]:
     for short, name in load_terms()["types"]["renames"].items():
         if short in text:
             found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
-    for name, match in found:
+    negated = -1  # where the last negated type ends
+    for name, match in sorted(found, key=lambda each: each[1].start()):
         before = text[max(0, match.start() - 70) : match.start()]
+        if negated >= 0 and _is_listed(text, negated, match):
+            negated = match.end()
+            continue
         if clinical[match.start()] or _NOT_BEFORE.search(before) or _NEGATED.search(before):
+            negated = match.end() if _NO.search(before) or _NEGATED.search(before) else negated
             continue
         if _NOT_AFTER.match(text, match.end()):
             continue
@@ -122,6 +145,13 @@ def find_types(report: Report) -> Iterator[Found]:
                 else ()
             )
             yield Found("histologic_type", value, start, match.end(), attributes)
+
+
+def _is_listed(text: str, end: int, match: Match[str]) -> bool:
+    """Whether a type stands in a list behind one that ends at a place."""
+    if _LISTED.fullmatch(text, end, match.start()):
+        return True
+    return bool(_COMMA.fullmatch(text, end, match.start()) and _GOES_ON.match(text, match.end()))
 
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:

@@ -223,6 +223,14 @@ def test_factory_refuses_what_it_cannot_use(config, message):
         "hilar node: 1/2. ",
         "left ovary. ",
         "LVI: absent. ",
+        "no lymphatic, ",
+        "vascular invasion, ",
+        "tumor at the margin, ",
+        "positive ",
+        "no carcinoma or ",
+        "\n- Margins: ",
+        "\n ",
+        "\t",
     ],
 )
 def test_component_time_grows_with_length_alone(piece, process_seconds):

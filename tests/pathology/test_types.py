@@ -1,0 +1,54 @@
+import pytest
+
+from spacy_clinicalbert.pathology.component import read_report
+
+
+def types(text):
+    return [value.value for value in read_report(text).histologic_type]
+
+
+DCIS, LCIS = "ductal carcinoma in situ", "lobular carcinoma in situ"
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        # A negation holds of a list.
+        (f"No evidence of {LCIS} or {DCIS}.", []),
+        (f"Negative for invasive carcinoma and {LCIS}.", []),
+        (f"Free of invasive lobular carcinoma, {LCIS} and {DCIS}.", []),
+        (f"Without {DCIS} (DCIS) or {LCIS} (LCIS).", []),
+        ("No seminoma, embryonal carcinoma, yolk sac tumor or teratoma is seen.", []),
+        ("No evidence of\nbasal cell carcinoma or\n  squamous cell carcinoma", []),
+        ("No ulcer or melanoma.", []),
+        # It ends with its sentence, and holds of nothing that follows in another way.
+        (f"No ulcer. Invasive carcinoma and {LCIS}.", [LCIS]),
+        (f"No ulcer is seen and {DCIS} is present.", [DCIS]),
+        (f"No invasive carcinoma but {DCIS} and {LCIS}.", [DCIS, LCIS]),
+        (f"No invasive carcinoma, {DCIS} present.", [DCIS]),
+        ("No melanoma. Basal cell carcinoma.", ["basal cell carcinoma"]),
+        (f"Ulcer: No\nHistologic type: {LCIS}", [LCIS]),
+        (f"{DCIS}: No\n{LCIS}: Not identified\nHistologic type: Seminoma", ["seminoma"]),
+        (f"- no {DCIS}\n- {LCIS}\n", [LCIS]),
+        (f"History of melanoma and {DCIS}.", [DCIS]),
+        # names
+        ("Basal cell carcinoma, nodular type.", ["basal cell carcinoma, nodular type"]),
+        ("Well differentiated neuroendocrine tumour.", ["neuroendocrine tumor"]),
+        ("Pancreatic neuroendocrine neoplasm.", ["neuroendocrine neoplasm"]),
+        ("Atypical carcinoid. CARCINOID TUMOR.", ["atypical carcinoid", "carcinoid tumor"]),
+        ("Gastrointestinal stromal tumor, spindle cell type.", ["gastrointestinal stromal tumor, spindle cell type"]),
+        ("Stomach: GIST. Spleen: DLBCL.", ["gastrointestinal stromal tumor", "diffuse large b-cell lymphoma"]),
+        ("Diffuse large B-cell lymphoma.", ["diffuse large b-cell lymphoma"]),
+        ("Marginal zone B cell lymphoma.", ["marginal zone b-cell lymphoma"]),
+        ("Classical Hodgkin lymphoma, nodular sclerosis.", ["classical hodgkin lymphoma, nodular sclerosis"]),
+        ("Diffuse adenocarcinoma.", ["adenocarcinoma"]),
+        ("Carcinoid syndrome. Neuroendocrine markers. Stromal invasion by a B-cell infiltrate.", []),
+    ],
+)  # fmt: skip
+def test_types_are_named_and_negated_in_lists(text, expected):
+    assert types(text) == expected
+
+
+def test_types_evidence_begins_with_the_name():
+    (value,) = read_report("Fat necrosis and lobular carcinoma in situ.").histologic_type
+    assert [place.text for place in value.evidence] == [LCIS] and value.in_situ
