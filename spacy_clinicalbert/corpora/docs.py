@@ -15,8 +15,9 @@ are there: of tokens in none of them nothing is known. A category that is not in
 
 Also read are "questions" [{"id", "question"}] about the text, its "summary", "meta" (whatever else is known of the note, a dict)
 and "annotated" (component → labels, see `install_extensions`). A reader puts what it could not read of a note into "drops",
-[[reason, start, end], ...] (with "partial" if the places are not right), or, if that is the whole note, the reason into "drop"; kinds of annotation that have no place in a
-Doc are counted in "unread", {kind: count}. With "widen", spans take in the tokens that they cut.
+[[reason, start, end], ...], and sets "partial" if these are not the places of what is lost; or, if that is the whole note, the reason into
+"drop". Kinds of annotation that have no place in a Doc are counted in "unread", {kind: count}. With "widen", spans take in the tokens that they
+cut.
 """
 
 import logging
@@ -168,8 +169,9 @@ def _dropped(doc: Doc, record: Record, where: str) -> Iterator[Span]:
         return
     for _, start, end in record.get("drops", []):
         check_span(doc.text, start, end, f"{where}, characters {start}-{end}")
-        if start < end:
-            yield doc.char_span(start, end, alignment_mode="expand")
+        covering = doc.char_span(start, end, alignment_mode="expand")
+        if covering is not None and start < end:
+            yield covering
 
 
 def _set_ents(
