@@ -32,7 +32,7 @@ def make_pairs(
     could = numpy.where(middle.any(1, keepdims=True), middle, could)
     could[~could.any(1), length // 2] = True
     cuts = numpy.argmax(could * random.random(ids.shape), axis=1)[:, None]
-    swapped = random.random(size=n_blocks) < 0.5
+    swapped = numpy.less(random.random(n_blocks), 0.5)
     second = (place >= cuts) & swapped[:, None]
     ids, flags = numpy.where(second, ids[others], ids), numpy.where(second, flags[others], flags)
     source = numpy.arange(length + 1) - (numpy.arange(length + 1) > cuts)  # where each position comes from
