@@ -1,5 +1,9 @@
 """brat standoff: a folder of texts, NAME.txt, with their annotation, NAME.ann.
 
+brat counts a line end of two characters, CRLF, as two or as one (nlplab/brat issue 853), and git can have changed line ends since. So
+the mentions that the annotation repeats decide: of the text as it stands and the text with LF alone, that is read at whose offsets more
+of them stand.
+
 The parser is our own: the one in the package pybrat shows a line's text in its errors.
 
 An entity of several parts becomes the span that covers it, with the parts as its attribute "parts"; it stands in
@@ -12,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from .docs import Reader, Record, check_span, make_reader, split_of
+from .docs import MISPLACED, Reader, Record, check_span, make_reader, split_of
 from .files import FilePath, at, whole_text
 
 _ENTITY = re.compile(r"(?P<id>T\d+)\t(?P<type>\S+) (?P<parts>\d+ \d+(?:;\d+ \d+)*)(?:\t(?P<mention>.*))?")
@@ -21,6 +25,7 @@ _ATTRIBUTE = re.compile(r"[AM]\d+\t(?P<name>\S+) (?P<target>\S+)(?: (?P<value>.+
 _CONCEPT = re.compile(r"N\d+\t\S+ (?P<target>\S+) (?P<concept>[^\t]+)(?:\t.*)?")
 _RELATION = re.compile(r"R\d+\t(?P<kind>\S+) \w+:(?P<first>\S+) \w+:(?P<second>\S+)\s*")
 _OTHER = re.compile(r"(?P<kind>[R#*])\S*\t.*", re.DOTALL)
+_MANY = 3  # mentions that miss: with fewer, nothing is said of a whole file
 _KINDS = {"R": "relations", "#": "annotators' notes", "*": "equivalences"}
 
 
@@ -37,7 +42,7 @@ def brat_records(
     relations (bool): Give an entity that is the first of a relation the attribute "relations", [[kind, start, end of the second], ...].
     YIELDS (Record): One record a text, by name. Entities whose text does not stand at their offsets are its "drops".
         Relations that are not wanted or not of two entities, events' arguments and notes are counted as unread.
-    RAISES (ValueError): There are no texts, or a line is none of the format's, by its number.
+    RAISES (ValueError): There are no texts, a line is none of the format's, by its number, or most mentions of a file miss their offsets.
     """
     texts = sorted(Path(path).glob("*.txt"))
     if not texts:
@@ -45,7 +50,6 @@ def brat_records(
     for file in texts:
         if split is not None and split_of(file.stem) != split:
             continue
-        # As it stands, for brat counts characters with the line breaks that the file has.
         record: Record = {"id": file.stem, "text": whole_text(file)}
         annotation = file.with_suffix(".ann")
         if annotation.is_file():
@@ -95,8 +99,28 @@ def _read_annotation(record: Record, path: Path, labels: Optional[Dict[str, str]
         else:
             record["unread"][_KINDS["R"]] += 1
     record["unread"] += Counter()  # without the zeros
+    record["text"] = _annotated_text(record["text"], [found for found, _ in entities], path)
     for found, where in entities:
         _read_entity(record, found, of_entity[found["id"]], labels, where)
+
+
+def _annotated_text(text: str, entities: List[re.Match], path: Path) -> str:
+    """The text with the line ends that its annotation counts."""
+    n_mentions = sum(found["mention"] is not None for found in entities)
+    texts = [text, text.replace("\r\n", "\n")]
+    n_missed = [sum(not _stands(found, each) for found in entities) for each in texts]
+    if min(n_missed) >= _MANY and 2 * min(n_missed) > n_mentions:
+        raise ValueError(
+            f"Of the {n_mentions} mentions of '{path}', {min(n_missed)} do not stand at their offsets. Has the text other line ends than it was "
+            "annotated with (git's core.autocrlf changes them), or is it another text? Put back the text that was annotated."
+        )
+    return texts[n_missed[1] < n_missed[0]]
+
+
+def _stands(found: re.Match, text: str) -> bool:
+    """Whether an entity's mention stands in a text where it says; true of one that does not say what it is."""
+    pieces = [text[slice(*map(int, part.split()))] for part in found["parts"].split(";")]
+    return found["mention"] is None or " ".join(pieces).split() == found["mention"].split()
 
 
 def _place(found: re.Match) -> List[int]:
@@ -119,11 +143,11 @@ def _read_entity(
             parts.append([start, end])
     label = found["type"] if labels is None else labels.get(found["type"], labels.get("*"))
     start, end = min(start for start, _ in parts), max(end for _, end in parts)
-    mention = " ".join(text[start:end] for start, end in parts)
     if not label:
         record["unread"]["entities of types without a label"] += 1
-    elif found["mention"] is not None and mention.split() != found["mention"].split():
-        record["drops"].append(["entities whose text does not stand at their offsets", start, end])
+    elif not _stands(found, text):
+        record["drops"].append([MISPLACED, start, end])
+        record["partial"] = True
     else:
         record["entities"].append([start, end, label, {**attributes, **({"parts": parts} if len(parts) > 1 else {})}])
 

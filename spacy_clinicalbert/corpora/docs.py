@@ -10,18 +10,17 @@ Offsets count characters. An entity or span can have attributes as a fourth valu
 parts is given by what covers it, with its parts as the attribute "parts", [[start, end], ...].
 
 A record without "entities" was not annotated for them; one with an empty list has none. "labels" lists what the annotators
-looked for, if that is not everything: of other labels nothing is known. A category that is not in "cats", or
-is null there, is not known either.
+looked for, if that is not everything: of other labels nothing is known. With "partial": true the entities are some of those that
+are there: of tokens in none of them nothing is known. A category that is not in "cats", or is null there, is not known either.
 
 Also read are "questions" [{"id", "question"}] about the text, its "summary", "meta" (whatever else is known of the note, a dict)
 and "annotated" (component → labels, see `install_extensions`). A reader puts what it could not read of a note into "drops",
-[[reason, start, end], ...], or, if that is the whole note, the reason into "drop"; kinds of annotation that have no place in a
-Doc are counted in "unread", {kind: count}. With "widen", spans take in the tokens that they cut.
+[[reason, start, end], ...], and sets "partial" if these are not the places of what is lost; or, if that is the whole note, the reason into
+"drop". Kinds of annotation that have no place in a Doc are counted in "unread", {kind: count}. With "widen", spans take in the tokens that they
+cut.
 """
 
 import logging
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 from zlib import crc32
 
@@ -31,10 +30,12 @@ from spacy.training import Example
 from spacy.util import filter_spans
 
 from .files import is_text
+from .report import Report
 
 logger = logging.getLogger(__name__)
 
 GOLD = "gold"  # the span group that readers put annotation into
+MISPLACED = "entities whose text does not stand at their offsets"  # a drop that leaves a record "partial"
 ATTRIBUTES = "attributes"  # in a span group's attrs: a dict for each of its spans
 # Heads that learn from entities and from categories, by the names that components have if nobody names them.
 ENTITY_HEADS = ("ner", "clinical_ner", "spancat")
@@ -42,46 +43,6 @@ CATEGORY_HEADS = ("textcat", "textcat_multilabel", "clinical_note_classifier", "
 
 Record = Dict[str, Any]
 Reader = Callable[[Language], Iterator[Example]]
-
-
-@dataclass
-class Report:
-    """What a reader saw. Counts alone, never text.
-
-    read (int): Notes in the file.
-    kept (int): Notes that became Docs.
-    entities (int): Entities in the file.
-    spans (int): Spans in the file that are not entities: answers, marked phrases, sections.
-    dropped (Counter): Reason → how many entities, spans or notes are not in the Docs for it.
-    mended (Counter): What was changed on the way → how often.
-    unread (Counter): Kind of annotation that has no place in a Doc, or that the settings leave out → how many.
-    strict (bool): Raise at the first drop instead of counting it.
-    """
-
-    read: int = 0
-    kept: int = 0
-    entities: int = 0
-    spans: int = 0
-    dropped: Counter = field(default_factory=Counter)
-    mended: Counter = field(default_factory=Counter)
-    unread: Counter = field(default_factory=Counter)
-    strict: bool = False
-
-    def drop(self, reason: str, where: str) -> None:
-        """Count one drop, or raise ValueError if the report is strict.
-
-        where (str): The note's id and the offsets, for the error; not its text.
-        """
-        if self.strict:
-            raise ValueError(f"{reason}: {where}. Mend the annotation, or read with strict = false.")
-        self.dropped[reason] += 1
-
-    def __str__(self) -> str:
-        spans = f" and {self.spans} other spans" if self.spans else ""
-        drops = "".join(f"; {reason}: {n}" for reason, n in sorted(self.dropped.items())) or "; none dropped"
-        rest = "".join(f"; {what}: {n}" for what, n in sorted(self.mended.items()))
-        rest += "".join(f"; not read, {kind}: {n}" for kind, n in sorted(self.unread.items()))
-        return f"{self.read} notes read, {self.kept} kept; {self.entities} entities{spans}{drops}{rest}"
 
 
 def install_extensions() -> None:
@@ -121,7 +82,8 @@ def check_span(text: str, start: Any, end: Any, where: str) -> None:
 def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterator[Doc]:
     """Make a Doc of each record. `doc.spans["gold"]` has every entity that falls on token borders, with its attributes (see
     `span_attributes`); `doc.ents` has those of them that are of one part and do not overlap a longer one. The tokens of
-    the others have missing entity annotation, which is not the same as being outside of entities.
+    the others, and of drops, have missing entity annotation, which is not the same as being outside of entities; a note of which
+    nothing else is left is one that was not annotated for them.
 
     records (Iterable[Record]): The annotated notes; see the module's docstring.
     nlp (Language): Gives the tokenizer.
@@ -146,7 +108,6 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
             setattr(doc._, name, _tuples(record.get(name)))
         doc._.reference_summary = record.get("summary")
         doc.cats = {label: float(value) for label, value in record.get("cats", {}).items() if value is not None}
-        doc._.annotated = _tuples(_annotated(record, list(doc.cats)))
         for reason, start, end in record.get("drops", []):
             report.entities += 1
             report.drop(reason, f"{where}, characters {start}-{end}")
@@ -154,11 +115,15 @@ def to_docs(records: Iterable[Record], nlp: Language, report: Report) -> Iterato
             name: _read_spans(doc, rows, record, report, where)[0] for name, rows in record.get("spans", {}).items()
         }
         report.spans += sum(map(len, record.get("spans", {}).values()))
+        known = False
         if "entities" in record:  # else they are missing, which is not the same as none
             report.entities += len(record["entities"])
             entities, cut = _read_spans(doc, record["entities"], record, report, where)
-            _set_ents(doc, entities, cut, report, where)
-            groups[GOLD] = entities + groups.get(GOLD, [])
+            _set_ents(doc, entities, [*cut, *_dropped(doc, record, where)], report, where)
+            known = doc.has_annotation("ENT_IOB")
+            if known:
+                groups[GOLD] = entities + groups.get(GOLD, [])
+        doc._.annotated = _tuples(_annotated(record, known, list(doc.cats)))
         for name, spans in groups.items():
             # Beside the spans and not on them: spaCy keys what a span holds by its offsets, without its label.
             attrs = {ATTRIBUTES: [attributes for _, attributes in spans]} if any(dict_ for _, dict_ in spans) else {}
@@ -197,6 +162,18 @@ def _read_spans(
     return spans, cut
 
 
+def _dropped(doc: Doc, record: Record, where: str) -> Iterator[Span]:
+    """What covers the entities that the reader dropped: all of the text where it does not know their places."""
+    if record.get("partial"):
+        yield doc[:]
+        return
+    for _, start, end in record.get("drops", []):
+        check_span(doc.text, start, end, f"{where}, characters {start}-{end}")
+        covering = doc.char_span(start, end, alignment_mode="expand")
+        if covering is not None and start < end:
+            yield covering
+
+
 def _set_ents(
     doc: Doc, entities: List[Tuple[Span, Dict[str, Any]]], cut: List[Span], report: Report, where: str
 ) -> None:
@@ -218,9 +195,9 @@ def _set_ents(
             report.drop("entities that overlap a longer one, in doc.spans['gold'] only", place)
 
 
-def _annotated(record: Record, cats: List[str]) -> Dict[str, List[str]]:
-    labels: Optional[List[str]] = record.get("labels") if "entities" in record else []
-    heads = ENTITY_HEADS[:2] if record.get("spans") and "entities" not in record else ENTITY_HEADS
+def _annotated(record: Record, known: bool, cats: List[str]) -> Dict[str, List[str]]:
+    labels: Optional[List[str]] = record.get("labels") if known else []
+    heads = ENTITY_HEADS[:2] if record.get("spans") and not known else ENTITY_HEADS
     annotated = {} if labels is None else {head: list(labels) for head in heads}
     annotated.update({head: cats for head in CATEGORY_HEADS})
     annotated.update(record.get("annotated") or {})
@@ -239,14 +216,19 @@ def make_reader(read: Callable[[], Iterable[Record]], strict: bool) -> Reader:
 
     read (Callable[[], Iterable[Record]]): Opens the corpus anew at each call, once an epoch.
     strict (bool): Whether a drop is an error.
-    RETURNS (Callable[[Language], Iterator[Example]]): Yields Examples and logs the report at the end.
+    RETURNS (Callable[[Language], Iterator[Example]]): Yields Examples and logs the report at the end; the first one that has drops is a
+        warning, for a config's reader is read many times, and nobody sees more than warnings.
     """
+    warned = False
 
     def examples(nlp: Language) -> Iterator[Example]:
+        nonlocal warned
         report = Report(strict=strict)
         for doc in to_docs(read(), nlp, report):
             yield Example(nlp.make_doc(doc.text), doc)
-        logger.info("%s", report)
+        warns = bool(report.dropped) and not warned
+        warned = warned or warns
+        logger.log(logging.WARNING if warns else logging.INFO, "%s", report)
 
     return examples
 

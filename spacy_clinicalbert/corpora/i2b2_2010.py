@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
-from .docs import Reader, Record, make_reader, split_of
+from .docs import MISPLACED, Reader, Record, make_reader, split_of
 from .files import FilePath, at, text_lines, whole_text
 
 LABELS = ("problem", "test", "treatment")
@@ -21,7 +21,8 @@ def i2b2_2010_records(path: FilePath, split: Optional[str] = None) -> Iterator[R
     split (Optional[str]): "train", "dev" or "test", by the files' names (see `docs.split_of`); None reads all.
     YIELDS (Record): One record a text, by name, with problems, tests and treatments; a problem's assertion is its
         attribute "assertion". Concepts whose text does not stand at their place, and assertions without a problem, are drops.
-    RAISES (ValueError): There are no texts, two have one name, or a line is not of the challenge, by its number.
+    RAISES (ValueError): There are no texts, two have one name, assertions have no file of concepts, or a line is not of the challenge, by
+        its number.
     """
     files: Dict[str, Dict[str, Path]] = {".txt": {}, ".con": {}, ".ast": {}}
     for file in sorted(Path(path).rglob("*")):
@@ -37,6 +38,10 @@ def i2b2_2010_records(path: FilePath, split: Optional[str] = None) -> Iterator[R
             record: Record = {"id": name, "text": whole_text(file)}
             if name in files[".con"]:
                 _read_concepts(record, files[".con"][name], files[".ast"].get(name))
+            elif name in files[".ast"]:
+                raise ValueError(
+                    f"The assertions '{files['.ast'][name]}' are without their concepts: '{name}.con' is missing. Put it beside them, or take them out."
+                )
             yield record
 
 
@@ -57,7 +62,8 @@ def _read_concepts(record: Record, concepts: Path, assertions: Optional[Path]) -
         places.pop(key, None)
         # The challenge wrote mentions in lower case.
         if record["text"][start:end].lower().split() != found["mention"].lower().split():
-            record["drops"].append(["entities whose text does not stand at their offsets", start, end])
+            record["drops"].append([MISPLACED, start, end])
+            record["partial"] = True
         else:
             record["entities"].append([start, end, found["type"], {"assertion": assertion} if assertion else {}])
     for start, end in places.values():

@@ -33,7 +33,8 @@ def check_record(record: Record, where: str) -> None:
         raise ValueError(f"{where} has 'cats' that are not an object of numbers.")
     if not isinstance(groups, dict):
         raise ValueError(f"{where} has 'spans' that are not an object of lists.")
-    for name, kind in (("labels", list), ("annotated", dict), ("questions", list), ("meta", dict), ("summary", str)):
+    kinds = {"labels": list, "partial": bool, "annotated": dict, "questions": list, "meta": dict, "summary": str}
+    for name, kind in kinds.items():
         if not isinstance(record.get(name), (kind, type(None))):
             raise ValueError(f"{where} has '{name}' of another type than {kind.__name__}.")
     for name, spans in [("entities", record.get("entities", [])), *groups.items()]:

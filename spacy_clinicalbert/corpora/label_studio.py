@@ -4,7 +4,7 @@ that it does not know without a word."""
 from collections import Counter
 from typing import Any, Dict, Iterator, List, Optional
 
-from .docs import Reader, Record, check_span, make_reader
+from .docs import MISPLACED, Reader, Record, check_span, make_reader
 from .files import FilePath, json_file
 from .jsonl import check_record
 from .utf16 import Utf16, is_wide
@@ -90,7 +90,8 @@ def _record(task: Dict[str, Any], field: str, choices: Optional[List[str]], mark
             check_span(note, start, end, where)
         for label in labels:
             if mention is not None and not _stands(note, start, end, mention):
-                record["drops"].append(["entities whose text does not stand at their offsets", start, end])
+                record["drops"].append([MISPLACED, start, end])
+                record["partial"] = True
             else:
                 record["entities"].append([start, end, label, attributes.get(name, {})])
     record["unread"] = +unread

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import Dict, Iterator, List, Optional
 
-from .docs import Reader, Record, check_span, make_reader
+from .docs import MISPLACED, Reader, Record, check_span, make_reader
 from .files import FilePath, at, text_lines
 
 _TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
@@ -57,7 +57,8 @@ def _read_mention(record: Record, columns: List[str], labels: Optional[Dict[str,
     if not label:
         record["unread"]["entities of types without a label"] += 1
     elif record["text"][start:end].strip() != mention.strip():
-        record["drops"].append(["entities whose text does not stand at their offsets", start, end])
+        record["drops"].append([MISPLACED, start, end])
+        record["partial"] = True
     else:
         record["entities"].append([start, end, label, {"concept": concept[0]} if concept and concept[0] else {}])
 

@@ -76,6 +76,8 @@ def _record(file: Path, cas: Any, types: Dict[str, str]) -> Record:
 def _read(annotation: Any, feature: str) -> Tuple[int, int, Optional[str], Dict[str, Any]]:
     name = annotation.type.name.rpartition(".")[2]
     label = getattr(annotation, feature, None) if feature else name
+    if isinstance(label, (int, float)):  # spaCy takes a number for the hash of a string
+        label = str(label)
     names = {one.name for one in annotation.type.all_features} - _NO_ATTRIBUTES - {feature}
     values = {one: getattr(annotation, one) for one in sorted(names)}
     attributes = {one: value for one, value in values.items() if isinstance(value, (str, int, float, bool))}

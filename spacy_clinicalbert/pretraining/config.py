@@ -150,6 +150,11 @@ class Pretraining(_Section):
             raise ValueError("units = concepts wants terms or a pipeline in [corpus.concepts]")
         if self.optimizer.decay_steps and self.optimizer.schedule != "constant":
             raise ValueError("decay_steps is for the schedule 'constant'; the others fall all the way")
+        alone = [name for name, stage in self.stages.items() if self.objective.next_sentence and stage.batch_size < 2]
+        if alone:
+            raise ValueError(
+                f"next_sentence pairs the blocks of a batch: raise batch_size of stages.{alone[0]} to 2 at least"
+            )
         return self
 
     def stage_ends(self) -> List[int]:
@@ -165,9 +170,12 @@ class Pretraining(_Section):
         return Config(self.model_dump())
 
 
-# What may differ when a run is resumed: it changes neither batches nor weights.
+# What may differ when a run is resumed: it changes neither batches nor weights. (Whether the text is the same is asked of the caches.)
 FREE = (
     "paths",
+    "corpus.cache",
+    "corpus.sources.*.path",
+    "validation.sets.*.path",
     "pretraining.checkpoint_minutes",
     "pretraining.log_steps",
     "pretraining.tensorboard",

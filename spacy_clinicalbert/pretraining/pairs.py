@@ -11,10 +11,10 @@ from .tokens import SPECIAL, WORD
 def make_pairs(
     ids: numpy.ndarray, flags: numpy.ndarray, separator: int, random: numpy.random.Generator
 ) -> Tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    """Cut each block in two at a word within a note, in its middle half where there is one, give half of the blocks another's second
-    part, and put a separator between the parts.
+    """Cut each block in two, give half of the blocks another's second part, and put a separator between the parts. The cut is at a word
+    within a note of both blocks, in their middle half where there is one: where a second part begins does not tell whose it is.
 
-    ids, flags (numpy.ndarray): Blocks with their ends, of shape (n_blocks, length).
+    ids, flags (numpy.ndarray): Blocks with their ends, of shape (n_blocks, length), two at least.
     separator (int): The id of [SEP].
     random (numpy.random.Generator): Makes the choices.
     RETURNS (Tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, numpy.ndarray]): Ids, flags and token types, of shape
@@ -25,13 +25,14 @@ def make_pairs(
     could = (flags & WORD > 0) & ~special
     could[:, 1:] &= ~special[:, :-1]
     could[:, 0] = False
+    others = (numpy.arange(n_blocks) + random.integers(1, n_blocks, size=n_blocks)) % n_blocks
+    could &= could[others]
     place = numpy.arange(length)
     middle = could & (place >= length // 4) & (place < length - length // 4)
     could = numpy.where(middle.any(1, keepdims=True), middle, could)
     could[~could.any(1), length // 2] = True
     cuts = numpy.argmax(could * random.random(ids.shape), axis=1)[:, None]
-    others = (numpy.arange(n_blocks) + random.integers(1, max(n_blocks, 2), size=n_blocks)) % n_blocks
-    swapped = (random.random(n_blocks) < 0.5) & (others != numpy.arange(n_blocks))
+    swapped = numpy.less(random.random(n_blocks), 0.5)
     second = (place >= cuts) & swapped[:, None]
     ids, flags = numpy.where(second, ids[others], ids), numpy.where(second, flags[others], flags)
     source = numpy.arange(length + 1) - (numpy.arange(length + 1) > cuts)  # where each position comes from

@@ -21,11 +21,10 @@ class Progress:
     pieces (int): Wordpieces read, special tokens included.
     seconds (float): Spent in training.
     cursors (Dict[str, Dict[str, int]]): Stage → source → blocks read.
-    sources (Dict[str, Any]): What the caches hold: a run must go on with the same text.
+    sources, sets (Dict[str, Any]): What the caches of the training text and of the held-out sets hold: a run must go on with the same text.
     best (Optional[float]): The lowest mean loss on the held-out sets, in `best_step`; since then `stale` rounds.
     figures (Dict[str, Any]): The last round on the held-out sets, by set.
     best_figures (Dict[str, Any]): Those of the best round.
-    stopped (bool): Whether training has stopped early.
     """
 
     step: int = 0
@@ -33,12 +32,12 @@ class Progress:
     seconds: float = 0.0
     cursors: Dict[str, Dict[str, int]] = field(default_factory=dict)
     sources: Dict[str, Any] = field(default_factory=dict)
+    sets: Dict[str, Any] = field(default_factory=dict)
     best: Optional[float] = None
     best_step: int = 0
     stale: int = 0
     figures: Dict[str, Any] = field(default_factory=dict)
     best_figures: Dict[str, Any] = field(default_factory=dict)
-    stopped: bool = False
 
 
 def save_checkpoint(output: Path, network: Any, optimizer: Any, progress: Progress) -> None:
@@ -68,8 +67,10 @@ def load_checkpoint(folder: Path, network: Any, optimizer: Any) -> Progress:
 def read_progress(folder: Path) -> Progress:
     """The counters of a checkpoint; see `load_checkpoint`."""
     try:
-        return Progress(**json.loads((folder / "progress.json").read_text(encoding="utf8")))
-    except (OSError, TypeError, ValueError) as error:
+        values = json.loads((folder / "progress.json").read_text(encoding="utf8"))
+        values.pop("stopped", None)  # of older ones: it follows from `stale` and the patience that the run has now
+        return Progress(**values)
+    except (AttributeError, OSError, TypeError, ValueError) as error:
         raise _unreadable(folder, error) from None
 
 

@@ -4,6 +4,7 @@ more than fit there. Beside each wordpiece stand flags: where words and concepts
 import json
 import logging
 import shutil
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
@@ -13,6 +14,7 @@ import numpy
 from ..corpora.splits import splits_digest
 from .config import Source
 from .texts import Reading, read_notes, source_files
+from .vocabulary import text_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +22,11 @@ WORD = 1  # begins a word, as the tokenizer's pre-tokenizer cuts it
 CONCEPT = 2  # is in a concept
 CONCEPT_START = 4  # begins a concept
 HOLE = 8  # stands for text that is not there
-SPECIAL = 16  # is a special token, [UNK] too
+SPECIAL = 16  # is a special token; within a note, [UNK]
 
 Span = Tuple[int, int]
 FindConcepts = Callable[[List[str]], List[List[Span]]]
-_VERSION = 1
+_VERSION = 2
 _BATCH_CHARACTERS = 1_000_000
 
 
@@ -36,7 +38,7 @@ class TokenCache:
     ids (numpy.ndarray): All wordpieces, of shape (n_pieces,), without special tokens.
     flags (numpy.ndarray): Of shape (n_pieces,), uint8.
     borders (numpy.ndarray): Note i is ids[borders[i] : borders[i + 1]].
-    meta (Dict[str, Any]): Counts, and what could not be read.
+    meta (Dict[str, Any]): Counts, what could not be read, and a digest of all that is above.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,33 +90,49 @@ def _write(folder: Path, name: str, source: Source, tokenizer: Any, find_concept
     dtype = "uint16" if len(tokenizer) <= 2**16 else "uint32"
     random = numpy.random.default_rng([seed, 1])
     counts = {"pieces": 0, "words": 0, "unknown": 0, "holes": 0, "concepts": 0}
-    ids_path, flags_path, ends_path = folder / "ids.bin", folder / "flags.bin", folder / "ends.bin"
-    with ids_path.open("wb") as ids_file, flags_path.open("wb") as flags_file, ends_path.open("wb") as ends_file:
+    cutter, special, digest = text_tokenizer(tokenizer), tokenizer.all_special_ids, sha256()
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / name).open("wb")) for name in ("ids.bin", "flags.bin", "ends.bin")]
         for texts in _batches(read_notes(name, source, reading)):
             filled, holes = zip(*(fill_holes(text, source.hole, random) for text in texts))
             concepts = find_concepts(list(filled))
-            encodings = tokenizer.backend_tokenizer.encode_batch(list(filled), add_special_tokens=False)
+            encodings = cutter.encode_batch(list(filled), add_special_tokens=False)
             for encoding, hole_spans, concept_spans in zip(encodings, holes, concepts):
                 ids = numpy.array(encoding.ids, dtype=dtype)
                 flags = _flag(encoding, hole_spans, concept_spans)
-                unknown = ids == (tokenizer.unk_token_id if tokenizer.unk_token_id is not None else -1)
+                # Beside [UNK] only what a vocabulary has as a wordpiece too, as Unigram's can have <mask>: the text is no such token.
+                unknown = numpy.isin(ids, special)
+                if tokenizer.unk_token_id is not None:
+                    ids[unknown] = tokenizer.unk_token_id
                 flags[unknown] |= SPECIAL
                 counts["pieces"] += len(ids)
                 counts["words"] += int((flags & WORD > 0).sum())
                 counts["unknown"] += int(unknown.sum())
                 counts["holes"] += len(hole_spans)
                 counts["concepts"] += int((flags & CONCEPT_START > 0).sum())
-                ids_file.write(ids.tobytes())
-                flags_file.write(flags.tobytes())
-                ends_file.write(numpy.int64(counts["pieces"]).tobytes())
+                for file, values in zip(files, (ids, flags, numpy.int64(counts["pieces"]))):
+                    digest.update(values.tobytes())
+                    file.write(values.tobytes())
     if counts["pieces"] == 0:
         raise ValueError(
             f"Nothing of the source '{name}' can be read: {reading.as_dict()['unreadable'] or 'no notes'}."
         )
-    meta = {"dtype": dtype, **counts, **reading.as_dict()}
+    meta = {"dtype": dtype, **counts, "digest": digest.hexdigest()[:16], **reading.as_dict()}
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf8")
     logger.info(
         "The source '%s': %d notes, %d words, %d wordpieces", name, reading.notes, counts["words"], counts["pieces"]
+    )
+
+
+def same_text(before: Dict[str, Any], now: Dict[str, Any]) -> bool:
+    """Whether caches hold the text that others held, wherever its files lie.
+
+    before (Dict[str, Any]): Source → its cache's `meta`, which can be of an older version and say less.
+    now (Dict[str, Any]): The same, of the present caches.
+    RETURNS (bool): Whether they do.
+    """
+    return before.keys() == now.keys() and all(
+        now[name].get(key) == value for name, meta in before.items() for key, value in meta.items() if key != "places"
     )
 
 

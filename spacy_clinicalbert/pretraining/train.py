@@ -24,6 +24,7 @@ from .model import MaskedLM, load_network
 from .prepare import Prepared, prepare
 from .saving import Progress, load_checkpoint, read_progress, save_checkpoint, save_model
 from .schedule import make_optimizer, rate_at
+from .tokens import same_text
 from .validate import validate
 from .vocabulary import piece_characters
 
@@ -39,7 +40,8 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
     resume (bool): Go on from the last checkpoint in it; begin where there is none.
     prepare_only (bool): Learn the vocabulary and fill the cache, and train nothing.
     RETURNS (Optional[int]): The signal that stopped the run; None where it came to its end.
-    RAISES (ValueError): The folder holds a run that is not to be resumed, or one with other settings.
+    RAISES (ValueError): The folder holds a run that is not to be resumed, or one with other settings, or a batch has fewer blocks than there
+        are processes.
     RAISES (ImportError): accelerate is not installed.
     """
     if prepare_only:
@@ -56,6 +58,7 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
         raise ValueError(f"{n_wanted} processes were started, and {accelerator.num_processes} found each other.")
     if accelerator.is_main_process and n_wanted > 1:
         logger.info("%d processes", n_wanted)
+    _check_shares(config, n_wanted)
     _check_output(config, output, resume)
     accelerator.wait_for_everyone()
     with accelerator.main_process_first():
@@ -67,6 +70,16 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
         Run(config, prepared, output, accelerator, resume).train(stop)
     accelerator.end_training()
     return stop.number
+
+
+def _check_shares(config: Pretraining, n_processes: int) -> None:
+    """A process without a block would not join the exchange of gradients, for which the others wait for ever."""
+    for name, stage in config.stages.items():
+        if stage.batch_size < n_processes:
+            raise ValueError(
+                f"The stage '{name}' has batches of {stage.batch_size} blocks for {n_processes} processes, each of which wants one. Raise its "
+                "batch_size, or start fewer processes."
+            )
 
 
 def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
@@ -117,12 +130,19 @@ class Run:
         self.network = network.to(accelerator.device)
         optimizer = make_optimizer(self.network, config.optimizer)
         found = {name: tokens.meta for name, tokens in prepared.sources.items()}
-        self.progress = Progress(sources=found)
+        held_out = {name: tokens.meta for name, tokens in prepared.sets.items()}
+        self.progress = Progress()
         checkpoints = step_folders(output) if resume else []
         if checkpoints:
             self.progress = load_checkpoint(checkpoints[-1], self.network, optimizer)
-            if self.progress.sources != found:
+            if not same_text(self.progress.sources, found):
                 raise ValueError("The text is not that with which the run was begun. Put it back, or begin a new run.")
+            if self.progress.sets and not same_text(self.progress.sets, held_out):
+                raise ValueError(
+                    "The held-out sets are not those with which the run was begun, and their figures cannot be compared. Put them back, or "
+                    "begin a new run."
+                )
+        self.progress.sources, self.progress.sets = found, held_out
         embeddings, decoder = self.network.get_input_embeddings(), self.network.get_output_embeddings()
         if accelerator.device.type == "cpu" and accelerator.num_processes == 1 and decoder is not None:
             # The decoder's gradient is whole; that of the words of a batch is added to it without zeros for the others.
@@ -148,7 +168,7 @@ class Run:
         lost: List[torch.Tensor] = []
         pieces = 0
         self.model.train()
-        while progress.step < settings.max_steps and not progress.stopped and not self._is_stopped(stop):
+        while progress.step < settings.max_steps and not self._is_stale() and not self._is_stopped(stop):
             start = time.monotonic()
             batch = self.batches.batch(progress.step)
             loss, norm, rate = self._step(batch)
@@ -174,8 +194,14 @@ class Run:
         if is_main and self._saved_step != progress.step:
             self._checkpoint()
         log.close()
+        if is_main and self.held_out and not progress.best_step and stop.number is None:
+            logger.info("No round on the held-out sets was better than that of the base: there is no model-best.")
         if is_main and stop.number is not None:
             logger.info("Stopped behind step %d. Go on with --resume.", progress.step)
+
+    def _is_stale(self) -> bool:
+        """Whether so many rounds were no better that training stops early."""
+        return 0 < self.config.validation.patience <= self.progress.stale
 
     def _is_stopped(self, stop: StopSignals) -> bool:
         """Whether a signal came, to any process: they get it at different moments, and all have to stop behind the same step."""
@@ -213,7 +239,7 @@ class Run:
         return total, norm, rate
 
     def _validate(self, log: RunLog) -> None:
-        progress, settings = self.progress, self.config.validation
+        progress = self.progress
         if not self.held_out:
             return
         for name, batches in self.held_out.items():
@@ -230,7 +256,6 @@ class Run:
                 self._save("model-best")
         else:
             progress.stale += 1
-            progress.stopped = 0 < settings.patience <= progress.stale
 
     def _checkpoint(self) -> None:
         self.progress.cursors = self.batches.cursors

@@ -143,14 +143,26 @@ def _cutters(old: Any) -> Any:
     return cutter(Tokenizer(models.WordPiece(model["vocab"], unk_token=unknown)).model), cutter(rest_model)
 
 
+def text_tokenizer(tokenizer: Any) -> Tokenizer:
+    """What cuts notes into wordpieces, whose "[MASK]" and "<s>" are text: marks that de-identification has left, and no special tokens.
+
+    tokenizer (transformers.PreTrainedTokenizerFast): Stays as it is.
+    RETURNS (tokenizers.Tokenizer): A copy, which takes special tokens for text.
+    """
+    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    copy.encode_special_tokens = True
+    return copy
+
+
 def pieces_per_word(tokenizer: Any, texts: Iterable[str]) -> Dict[str, float]:
     """How finely a tokenizer cuts: a word is what its pre-tokenizer makes, so punctuation marks count as words.
 
     RETURNS (Dict[str, float]): "words", "pieces", "pieces_per_word", and "unknown", the share of pieces that are [UNK].
     """
     words = pieces = unknown = 0
+    cutter = text_tokenizer(tokenizer)
     for batch in _batched(texts):
-        for encoding in tokenizer.backend_tokenizer.encode_batch(batch, add_special_tokens=False):
+        for encoding in cutter.encode_batch(batch, add_special_tokens=False):
             pieces += len(encoding.ids)
             words += len(set(encoding.word_ids))
             unknown += encoding.ids.count(tokenizer.unk_token_id)

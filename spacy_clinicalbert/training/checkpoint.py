@@ -23,7 +23,7 @@ from .paths import NodePaths
 
 CONFIG, PROGRESS, RANDOM = "config.cfg", "progress.json", "random.msgpack"
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
-# What may differ when a run is resumed: it changes no step that was done, or (paths) shows in the data.
+# What may differ when a run is resumed: it changes no step that was done, or (paths) shows in the data and in the tokenizers.
 FREE = ("paths", "training.max_steps", "training.max_epochs", "training.patience", "training.logger")
 
 
@@ -81,7 +81,8 @@ def save_checkpoint(
         optimizer.to_disk(part / OPTIMIZER, nlp)
         srsly.write_msgpack(part / RANDOM, {"epochs": epochs, "now": random_state()})
         # A score that JSON does not know is written as text: it is only shown again.
-        (part / PROGRESS).write_text(json.dumps(asdict(progress), default=str), encoding="utf8")
+        values = {**asdict(progress), "tokenizers": NodePaths(nlp).tokenizers()}
+        (part / PROGRESS).write_text(json.dumps(values, default=str), encoding="utf8")
     keep_latest(output, 1)
 
 
@@ -97,6 +98,7 @@ class Checkpoint:
         try:
             values = json.loads((folder / PROGRESS).read_text(encoding="utf8"))
             evaluations = [Evaluation(**each) for each in values.pop("evaluations")]
+            self.tokenizers: Dict[str, str] = values.pop("tokenizers", {})  # which older ones do not have
             self.progress = Progress(**values, evaluations=evaluations)
             self.random = srsly.read_msgpack(folder / RANDOM)
             self.config = load_config(folder / CONFIG, interpolate=False)
@@ -117,8 +119,15 @@ class Checkpoint:
 
         nlp (Language): The pipeline, initialised with the same config and data.
         optimizer (ResumableOptimizer): Its optimiser, no further than the saved one.
-        RAISES (RunError): The pipeline has other weights, or a file is damaged.
+        RAISES (RunError): The pipeline has other weights, or another tokenizer, or a file is damaged.
         """
+        found = NodePaths(nlp).tokenizers()
+        for path, digest in self.tokenizers.items():
+            if found.get(path) != digest:
+                raise RunError(
+                    f"The encoder '{path.partition('/')[0]}' has another tokenizer than the checkpoint '{self.folder}': its weights would get "
+                    "other wordpieces than they have learned. Put back the encoder that the run was begun with, or begin a new run."
+                )
         try:
             NodePaths(nlp).set_weights(load_file(self.folder / WEIGHTS))
             optimizer.from_disk(self.folder / OPTIMIZER, nlp)

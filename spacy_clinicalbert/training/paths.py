@@ -1,5 +1,6 @@
 """Names for the weights of a pipeline. Thinc keys them by ids, which are others in every process."""
 
+from hashlib import sha256
 from typing import Any, Dict, Optional, Tuple, cast
 
 import numpy
@@ -61,6 +62,14 @@ class NodePaths:
             else:
                 found[f"{path}/bytes"] = numpy.frombuffer(shim.to_bytes(), dtype="uint8")
         return found
+
+    def tokenizers(self) -> Dict[str, str]:
+        """RETURNS (Dict[str, str]): Path of each encoder → a digest of its tokenizer: what the wordpieces are that its weights know."""
+        return {
+            path: sha256(shim.checkpoint.tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16]
+            for path, shim in self.shims.items()
+            if isinstance(shim, EncoderShim)
+        }
 
     def set_weights(self, weights: Dict[str, numpy.ndarray]) -> None:
         """Give the models what `weights` gave, in the memory that they have: results can differ in the last bit with how an array

@@ -67,6 +67,8 @@ DAMAGED = [
     ("jsonl", "a.jsonl", '{"text": "a", "entities": [["secretword"]]}', "Line 1 of .*'entities'"),
     ("jsonl", "a.jsonl", '{"text": "a", "cats": {"a": "secretword"}}', "Line 1 of .*'cats'"),
     ("i2b2_2010", "n.con", 'c="secretword" 1:0||t="problem"', "Line 1 of .*n.con"),
+    ("i2b2_2010", "n.ast", 'c="secretword" 1:0 1:0||t="problem"||a="present"', "n.ast.*'n.con' is missing"),
+    ("jsonl", "a.jsonl", '{"text": "secretword", "partial": "yes"}', "Line 1 of .*'partial'"),
     # offsets beyond the text
     ("jsonl", "a.jsonl", '\n{"text": "secretword", "entities": [[0, 99, "X"]]}', "Line 2 of .*offsets"),
     ("jsonl", "a.jsonl", '{"text": "secretword", "entities": [[-1, 2, "X"]]}', "Line 1 of .*offsets"),
@@ -117,14 +119,14 @@ DAMAGED = [
 def test_damaged_file_is_an_error_with_its_place_and_without_its_text(tmp_path, form, name, content, match):
     if form in ("uima", "parquet"):
         pytest.importorskip({"uima": "cassis", "parquet": "pyarrow"}[form])
-    if name in ("n.ann", "n.con"):
+    if name in ("n.ann", "n.con", "n.ast"):
         (tmp_path / "n.txt").write_text("secret word")
     if form == "uima":
         (tmp_path / "TypeSystem.xml").write_text(
             '<typeSystemDescription xmlns="http://uima.apache.org/resourceSpecifier"><types/></typeSystemDescription>'
         )
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    path = tmp_path if name in ("n.txt", "n.ann", "n.con") else tmp_path / name
+    path = tmp_path if name.startswith("n.") else tmp_path / name
     with pytest.raises(ValueError, match=match) as caught:
         list(to_docs(FORMATS[form](path), spacy.blank("en"), Report()))
     assert type(caught.value) is ValueError and name in str(caught.value)
@@ -242,7 +244,7 @@ TEXTS = {
 @pytest.mark.parametrize("form", TEXTS)
 def test_text_that_is_cut_or_changed_anywhere_is_read_or_an_error_with_its_place(form, tmp_path):
     nlp, (name, content) = spacy.blank("en"), TEXTS[form]
-    if name in ("n.ann", "n.con"):
+    if name in ("n.ann", "n.con", "n.ast"):
         (tmp_path / "n.txt").write_text("Denies chest pain.")
     path = tmp_path if name in ("n.ann", "n.con") else tmp_path / name
     changed = [content[:i] for i in range(len(content))]

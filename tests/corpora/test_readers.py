@@ -120,6 +120,24 @@ def test_to_docs_leaves_tokens_of_lost_entities_missing():
     assert [token.ent_iob_ for token in doc] == ["", "O", "", "", "", "", "O"]
 
 
+@pytest.mark.parametrize(
+    "record, tags",
+    [
+        ({"partial": True, "entities": [[0, 5, "X"]]}, ["B", "", ""]),
+        ({"drops": [["reason", 6, 8]], "entities": [[0, 5, "X"]]}, ["B", "", "O"]),
+        ({"drops": [["reason", 6, 6]], "entities": []}, ["O", "O", "O"]),
+        ({"partial": True, "entities": []}, None),
+        ({"entities": [[0, 8, "X", {"parts": [[0, 2], [6, 8]]}], [9, 11, "X"]]}, None),
+    ],
+)
+def test_to_docs_learns_nothing_from_what_was_dropped(record, tags):
+    """Where nothing is left that is known, the note is not annotated: heads that read the span group would find no entity in it."""
+    (doc,) = to_docs([{"text": "Fever of xyz", **record}], spacy.blank("en"), Report())
+    assert tags is None or [token.ent_iob_ for token in doc] == tags
+    assert (tags is None) == ("gold" not in doc.spans) == (not doc.has_annotation("ENT_IOB"))
+    assert (tags is None) == (doc._.annotated.get("clinical_ner") == ())
+
+
 @pytest.mark.parametrize("record", [{"text": ""}, {"text": "Secret", "entities": [[1, 3, "X"]]}])
 def test_to_docs_strict_raises_with_the_place_and_without_text(record):
     with pytest.raises(ValueError, match="note n7") as caught:
@@ -132,6 +150,16 @@ def test_readers_log_their_report(pubtator, caplog):
     docs(read_pubtator(pubtator))
     assert "2 notes read, 2 kept; 3 entities; none dropped" in caplog.text
     assert "Chest" not in caplog.text
+
+
+def test_reader_warns_of_drops_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "a.jsonl").write_text('{"text": "Fever", "entities": [[1, 3, "X"]]}\n')
+    read = read_jsonl(tmp_path / "a.jsonl")
+    for _ in range(2):
+        docs(read)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "entities that do not fall on token borders: 1" in caplog.records[0].getMessage()
 
 
 def test_read_jsonl_reads_a_split(tmp_path):
@@ -199,6 +227,31 @@ def test_read_brat_gives_entities_and_counts_what_it_cannot(tmp_path):
     }
     (one, *_) = docs(read_brat(tmp_path / "a", labels={"Drug": "D"}))
     assert [(ent.text, ent.label_) for ent in one.ents] == [("aspirin", "D")]
+
+    # Where "cough" would stand nobody knows: none of the other tokens is taken for outside.
+    write_brat(tmp_path / "b", "one", "Fever and cough", "T1\tA 0 5\tFever\nT2\tA 9 14\tcough\n")
+    (one,) = docs(read_brat(tmp_path / "b"))
+    assert [token.ent_iob_ for token in one] == ["B", "", ""]
+
+
+@pytest.mark.parametrize("counted, stored", [("\r\n", "\r\n"), ("\n", "\r\n"), ("\n", "\n")])
+def test_read_brat_reads_the_line_ends_that_its_offsets_count(tmp_path, counted, stored):
+    lines, words = ["HPI:", "Chest pain", "No fever", ""], ("HPI", "Chest pain", "fever")
+    text = counted.join(lines)
+    rows = [f"T{i}\tA {text.index(word)} {text.index(word) + len(word)}\t{word}\n" for i, word in enumerate(words)]
+    write_brat(tmp_path, "n", stored.join(lines), "".join(rows))
+    (doc,) = docs(read_brat(tmp_path, strict=True))
+    assert [ent.text for ent in doc.ents] == list(words) and doc.text == text
+
+
+def test_read_brat_asks_about_line_ends_where_most_mentions_miss(tmp_path):
+    words = ("secretword", "fever", "cough", "rash")
+    text = "\r\n".join(words)
+    rows = [f"T{i}\tA {text.index(word)} {text.index(word) + len(word)}\t{word}\n" for i, word in enumerate(words)]
+    write_brat(tmp_path, "n", "\n".join([*words, "longer"]), "".join(rows))
+    with pytest.raises(ValueError, match=r"Of the 4 mentions of '.*n\.ann', 3 .* line ends") as caught:
+        list(brat_records(tmp_path))
+    assert "secretword" not in str(caught.value)
 
 
 def test_read_brat_splits_by_name(tmp_path):

@@ -61,6 +61,28 @@ def test_prodigy_tells_accept_reject_and_ignore(tmp_path):
     assert report.unread["relations"] == report.unread["spans that the annotator refused"] == 1
 
 
+def test_prodigy_knows_of_a_binary_recipe_what_was_asked_alone(tmp_path):
+    pain, drug = {"start": 7, "end": 17, "label": "PROBLEM"}, {"start": 25, "end": 32, "label": "DRUG"}
+    other = {"start": 0, "end": 6, "label": "PROBLEM"}
+    teach = {"text": TEXT, "_input_hash": 7, "_view_id": "ner"}
+    rows = [
+        {**teach, "_is_binary": True, "spans": [pain], "answer": "accept"},
+        {**teach, "spans": [other], "answer": "reject"},
+        {**teach, "spans": [drug], "answer": "accept"},
+        {**teach, "spans": [drug], "answer": "accept"},
+        {**teach, "_input_hash": 8, "spans": [other], "answer": "reject"},
+        {"text": TEXT, "_view_id": "ner_manual", "_is_binary": False, "spans": [pain, {**drug, "answer": "reject"}, {**other, "answer": "ignore"}]},
+    ]  # fmt: skip
+    (manual, asked, refused), report = read("prodigy", write_lines(tmp_path / "a.jsonl", *rows))
+    assert spans(asked) == [("chest pain", "PROBLEM"), ("aspirin", "DRUG")] and asked._.note_id == 7
+    assert [token.ent_iob_ for token in asked] == ["", "B", "I", "", "", "B", ""]
+    assert "gold" not in refused.spans and refused._.annotated["ner"] == ()
+    assert spans(manual) == [("chest pain", "PROBLEM")]
+    assert [token.ent_iob_ for token in manual] == ["", "B", "I", "O", "O", "O", "O"]
+    assert dict(report.unread) == {"spans that the annotator refused": 3}
+    assert dict(report.dropped) == {"spans that the annotator passed over": 1}
+
+
 def label_studio_task(*annotations, **data):
     return {"id": 1, "data": {"text": TEXT, **data}, "annotations": list(annotations)}
 
@@ -138,18 +160,19 @@ def test_label_studio_knows_how_an_emoji_was_counted(tmp_path, shift):
     assert dict(report.dropped) == {"entities whose text does not stand at their offsets": 1}
 
 
-def write_xmi(folder, text=TEXT, begin=7, end=17):
+def write_xmi(folder, text=TEXT, begin=7, end=17, number=2):
     cassis = pytest.importorskip("cassis")
     system = cassis.TypeSystem()
     kind = system.create_type("de.tudarmstadt.ukp.dkpro.core.api.ner.type.NamedEntity", "uima.tcas.Annotation")
     other = system.create_type("custom.Other", "uima.tcas.Annotation")
     system.create_feature(kind, "value", "uima.cas.String")
     system.create_feature(kind, "negation", "uima.cas.String")
+    system.create_feature(other, "typeID", "uima.cas.Integer")
     cas = cassis.Cas(system)
     cas.sofa_string = text
     cas.add(kind(begin=begin, end=end, value="PROBLEM", negation="negated"))
     cas.add(kind(begin=0, end=6))
-    cas.add(other(begin=begin, end=end))
+    cas.add(other(begin=begin, end=end, typeID=number))
     folder.mkdir(exist_ok=True)
     system.to_xml(folder / "TypeSystem.xml")
     cas.to_xmi(folder / "n1.xmi")
@@ -161,9 +184,12 @@ def test_uima_reads_entities_with_features_and_counts_other_types(tmp_path):
     (doc,), report = read("uima", write_xmi(tmp_path / "a", "\U0001f600 " + TEXT, 9, 19))
     assert spans(doc) == [("chest pain", "PROBLEM")] and span_attributes(doc) == [{"negation": "negated"}]
     assert doc._.note_id == "n1" and dict(report.dropped) == {"annotations without a label": 1}
+    assert [token.ent_iob_ for token in doc] == ["", "", "B", "I", "O", "O", "O", "O"]  # nobody knows what "Denies" is
     assert dict(report.unread) == {"annotations of type Other": 1}
     (doc,), _ = read("uima", tmp_path / "a" / "n1.xmi", types={"custom.Other": ""})
     assert [label for _, label in spans(doc)] == ["Other"]
+    (doc,), _ = read("uima", tmp_path / "a" / "n1.xmi", types={"custom.Other": "typeID"})
+    assert [label for _, label in spans(doc)] == ["2"]
     with pytest.raises(ValueError, match="has no type"):
         read("uima", tmp_path / "a", types={"custom.Missing": ""})
     file = tmp_path / "a" / "n1.xmi"

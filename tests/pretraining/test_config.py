@@ -32,6 +32,10 @@ def test_shipped_config_is_read_and_written_and_read_again(name, tmp_path):
         ({"encoder": {"name": None, "config": {"model_type": "bert"}}}, "lowercase must be"),
         ({"stages": {"long": {"length": 64, "batch_size": 4, "share": 0.4}}}, "add up to 1"),
         ({"corpus": {"sources": {}}}, "corpus.sources"),
+        (
+            {"objective": {"next_sentence": True}, "stages": {"long": {"length": 64, "batch_size": 1, "share": 0.5}}},
+            r"raise batch_size of stages\.long",
+        ),
         ({"optimizer": {"decay_steps": 5}}, "decay_steps is for the schedule 'constant'"),
         ({"corpus": {"sources": {"a": {"path": "x", "weight": 0}}}}, "corpus.sources.a.weight"),
     ],
@@ -48,6 +52,12 @@ def test_stages_end_by_their_shares(make_run):
 def test_changed_settings_leave_out_what_may_change(make_run):
     other = make_run(optimizer={"learn_rate": 2e-3}, pretraining={"log_steps": 9, "checkpoint_minutes": 1})
     assert changes_of_run(make_run(), other) == ["optimizer.learn_rate"]
+    moved = make_run(
+        corpus={"cache": "b", "sources": {"notes": {"path": "c"}}}, validation={"sets": {"dev": {"path": "d"}}}
+    )
+    assert changes_of_run(make_run(), moved) == []
+    other = make_run(corpus={"sources": {"notes": {"path": "c", "weight": 2}}})
+    assert changes_of_run(make_run(), other) == ["corpus.sources.notes.weight"]
 
 
 def test_length_of_a_constant_run_may_change_before_it_falls(make_run):

@@ -86,8 +86,10 @@ def test_pairs_are_cut_within_a_note_and_half_of_them_swapped():
     cuts = numpy.argmax(pairs == -1, axis=1)
     assert ((pairs == -1).sum(1) == 1).all() and (cuts > 0).all()
     for row, cut in enumerate(cuts):
-        assert (pairs[row, :cut] == ids[row, :cut]).all() and flags[row, cut] & WORD and not flags[row, cut] & SPECIAL
         other = pairs[row, -1] // 64
+        assert (pairs[row, :cut] == ids[row, :cut]).all()
+        # What is swapped in begins as what follows does: at a word, and not the first of a note.
+        assert flags[other, cut] & WORD and not (flags[other, cut] | flags[other, cut - 1]) & SPECIAL
         assert (other != row) == answers[row]
         assert (pairs[row, cut + 1 :] == ids[other, cut:]).all() and (
             pair_flags[row, cut + 1 :] == flags[other, cut:]

@@ -2,12 +2,24 @@ import time
 
 import numpy
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
 from spacy_clinicalbert.pretraining import tokens
 from spacy_clinicalbert.pretraining.concepts import _apart, make_finder
 from spacy_clinicalbert.pretraining.config import Concepts, Source
-from spacy_clinicalbert.pretraining.tokens import CONCEPT, CONCEPT_START, HOLE, SPECIAL, WORD, fill_holes, open_tokens
+from spacy_clinicalbert.pretraining.tokens import (
+    CONCEPT,
+    CONCEPT_START,
+    HOLE,
+    SPECIAL,
+    WORD,
+    fill_holes,
+    open_tokens,
+    same_text,
+)
+from spacy_clinicalbert.pretraining.vocabulary import pieces_per_word
 from tests.pretraining.conftest import write_notes
 
 TEXTS = ["The patient denies chest pain.", "No cough, <dig> fevers of <dig>.<dig>."]
@@ -120,6 +132,50 @@ def test_concepts_that_are_not_there_are_an_error(concepts, message, tmp_path, m
 def test_unknown_wordpieces_are_counted_and_no_targets(tmp_path, tokenizer):
     tokens = open_notes(tmp_path, tokenizer, ["The 痛 patient."])
     assert tokens.meta["unknown"] == 1 and (tokens.flags & SPECIAL > 0).sum() == 1
+
+
+def other_tokenizer(kind):
+    """A tokenizer of another kind than BERT's, with special tokens as RoBERTa's and XLM-R's have them."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    if kind == "BPE":
+        vocabulary = [*special, *pre_tokenizers.ByteLevel.alphabet()]
+        made = Tokenizer(models.BPE({piece: number for number, piece in enumerate(vocabulary)}, []))
+        made.pre_tokenizer = pre_tokenizers.ByteLevel()
+    else:  # whose wordpieces the special tokens are too
+        letters = [(letter, -3.0) for letter in "▁abcdefghijklmnopqrstuvwxyz<>/"]
+        made = Tokenizer(models.Unigram([(piece, 0.0) for piece in special] + letters, special.index("<unk>")))
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    return PreTrainedTokenizerFast(tokenizer_object=made, **dict(zip(names, special)))
+
+
+@pytest.mark.parametrize("kind, n_unknown", [("WordPiece", 0), ("BPE", 0), ("Unigram", 3)])
+def test_special_tokens_in_a_note_are_text(kind, n_unknown, tmp_path, tokenizer):
+    """As [MASK] of notes that were de-identified: a mask in the input has a label, and no special token is predicted."""
+    if kind != "WordPiece":
+        tokenizer = other_tokenizer(kind)
+    mask, end = tokenizer.mask_token, tokenizer.sep_token
+    text = f"seen by {mask} on {mask} {end} for pain"
+    tokens = open_notes(tmp_path, tokenizer, [text])
+    assert not set(tokens.ids.tolist()) & set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    assert (tokens.flags & SPECIAL > 0).tolist() == (tokens.ids == tokenizer.unk_token_id).tolist()
+    assert tokens.meta["unknown"] == n_unknown
+    # The tokenizer itself stays as it is.
+    assert tokenizer(text)["input_ids"].count(tokenizer.mask_token_id) == 2
+    assert pieces_per_word(tokenizer, [text])["pieces"] == tokens.meta["pieces"]
+
+
+def test_same_text_is_known_by_its_digest_wherever_it_lies(tmp_path, tokenizer):
+    found = {}
+    for name, text in (("a", "chest pain and fever"), ("b", "chest pain and fever"), ("c", "fever and chest pain")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.jsonl").write_text(f'{{"text": "{text}"}}\nno JSON\n')
+        source = Source(path=str(tmp_path / name))
+        found[name] = {"x": open_tokens("x", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0).meta}
+    assert same_text(found["a"], found["b"]) and not same_text(found["a"], found["c"])
+    older = {"x": {key: value for key, value in found["c"]["x"].items() if key != "digest"}}
+    assert same_text(older, found["a"])  # by its counts
+    assert not same_text(found["a"], {**found["a"], **{"y": found["a"]["x"]}})
 
 
 def test_source_of_which_nothing_can_be_read_is_an_error(tmp_path, tokenizer):

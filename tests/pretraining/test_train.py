@@ -1,10 +1,13 @@
 """Whole runs of a toy network: what is written, what a kill leaves, and that several processes do what one does."""
 
 import json
+import logging
 import math
+import shutil
 import signal
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 import spacy
@@ -200,14 +203,62 @@ def test_concept_run_measures_terms(make_run, tmp_path):
     assert 0 <= rows(tmp_path / "run", "dev")[-1]["term_accuracy"] <= 1
 
 
-def test_training_stops_early(make_run, tmp_path):
-    # A rate that moves nothing: no round is better than the first.
-    config = make_run(
-        pretraining={"max_steps": 50}, optimizer={"learn_rate": 1e-12}, validation={"patience": 2, "steps": 3}
-    )
-    pretrain(config, tmp_path / "run")
-    assert step_folders(tmp_path / "run")[-1].name < "step-00000050"
-    assert rows(tmp_path / "run", "dev")[-1]["step"] < 50
+def test_training_stops_early_and_goes_on_with_more_patience(make_run, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+
+    def make(patience):
+        # A rate that moves nothing: no round is better than the first.
+        optimizer, validation = {"learn_rate": 1e-12, "schedule": "constant"}, {"patience": patience, "steps": 3}
+        return make_run(pretraining={"max_steps": 15}, optimizer=optimizer, validation=validation)
+
+    output = tmp_path / "run"
+    pretrain(make(2), output)
+    assert step_folders(output)[-1].name == "step-00000006" and rows(output, "dev")[-1]["step"] == 6
+    assert "there is no model-best" in caplog.text and not (output / "model-best").exists()
+    progress = step_folders(output)[-1] / "progress.json"
+    progress.write_text(json.dumps({**json.loads(progress.read_text()), "stopped": True}))  # as older ones say
+    pretrain(make(3), output, resume=True)
+    assert step_folders(output)[-1].name == "step-00000009"
+    pretrain(make(0), output, resume=True)
+    assert step_folders(output)[-1].name == "step-00000015"
+
+
+def test_moved_text_and_cache_resume_and_other_text_does_not(make_run, tmp_path):
+    def make(folder, max_steps=4):
+        sources = {"notes": {"path": f"{folder}/train.jsonl"}}
+        return make_run(
+            pretraining={"max_steps": max_steps},
+            optimizer={"schedule": "constant"},
+            stages={"short": {"length": 32, "batch_size": 6, "share": 1 - 1e-9}, "long": {"length": 64, "batch_size": 4, "share": 1e-9}},
+            corpus={"cache": f"{folder}/cache", "sources": sources},
+            validation={"sets": {"dev": {"path": f"{folder}/dev.jsonl"}}},
+        )  # fmt: skip
+
+    make(tmp_path)
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write("no JSON\n")  # is named with its path
+    places = []
+    for name in ("whole", "moved", "text", "held_out"):
+        places.append(shutil.copytree(tmp_path, tmp_path.parent / f"{tmp_path.name}-{name}"))
+    whole, moved, text, held_out = places
+    pretrain(make(whole), tmp_path / "whole")
+    pretrain(make(whole, 2), tmp_path / "run")
+    for folder, name, match in ((text, "train", "The text is not"), (held_out, "dev", "held-out sets are not")):
+        file = folder / f"{name}.jsonl"
+        file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))  # all counts are the same
+        with pytest.raises(ValueError, match=match):
+            pretrain(make(folder), tmp_path / "run", resume=True)
+    pretrain(make(moved), tmp_path / "run", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "run"))
+    assert read_config(tmp_path / "run" / "config.cfg").corpus.cache == f"{moved}/cache"
+
+
+def test_stage_with_fewer_blocks_than_processes_is_an_error(make_run, tmp_path, monkeypatch):
+    stand_in = SimpleNamespace(num_processes=5, is_main_process=False)
+    monkeypatch.setattr("accelerate.Accelerator", lambda **_: stand_in)
+    monkeypatch.setenv("WORLD_SIZE", "5")
+    with pytest.raises(ValueError, match="The stage 'long' has batches of 4 blocks for 5 processes"):
+        pretrain(make_run(), tmp_path / "run")
 
 
 def test_float16_and_tensorboard(make_run, tmp_path):

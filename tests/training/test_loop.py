@@ -22,7 +22,7 @@ from spacy_clinicalbert.folders import step_folders
 from spacy_clinicalbert.training import loop
 from spacy_clinicalbert.training.loop import train
 from spacy_clinicalbert.training.paths import NodePaths
-from tests.conftest import encoder_config, make_examples
+from tests.conftest import encoder_config, make_examples, write_bert
 from tests.processes import start
 
 ROOT = Path(__file__).parent.parent.parent
@@ -157,6 +157,10 @@ def test_killed_run_resumes_to_the_same_weights(joint_config, tmp_path):
 def test_more_steps_go_on_behind_a_finished_run(joint_config, tmp_path):
     run(joint_config(**{"training.max_steps": 7}), tmp_path / "whole")
     run(joint_config(**{"training.max_steps": 4}), tmp_path / "run")
+    file = step_folders(tmp_path / "run")[-1] / "progress.json"
+    values = json.loads(file.read_text())
+    del values["tokenizers"]  # as older ones are
+    file.write_text(json.dumps(values))
     run(joint_config(**{"training.max_steps": 7, "training.patience": 1000}), tmp_path / "run", resume=True)
     check_same_runs(tmp_path / "whole", tmp_path / "run")
     with pytest.raises(ValueError, match="is of step 7, and training now ends at step 4. Raise max_steps"):
@@ -202,6 +206,9 @@ def test_what_is_not_the_run_that_was_begun_is_an_error(joint_config, tmp_path):
         run(joint_config(**few), output)
     with pytest.raises(ValueError, match=r"with other settings: training\.optimizer\.L2, training\.dropout\. Go on"):
         run(joint_config(**few, **{"training.optimizer.L2": 0.5, "training.dropout": 0.3}), output, resume=True)
+    with pytest.raises(ValueError, match="The encoder 'clinicalbert' has another tokenizer than the checkpoint"):
+        cased = write_bert(tmp_path / "cased", cased=True)
+        run(joint_config(**few, **{"paths.encoder": str(cased)}), output, resume=True)
     with pytest.raises(ValueError, match="training data or their order are not those"):
         other = {"corpora.train.corpora.bc5cdr.path": joint_config()["paths"]["corpora"] + "/ncbi_disease/train.spacy"}
         run(moved(joint_config(**few, **other), output), output, resume=True)

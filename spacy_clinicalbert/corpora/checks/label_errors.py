@@ -68,7 +68,8 @@ class LabelErrors:
 
     def see(self, note: Note) -> None:
         cats = {label: value for label, value in note.record.get("cats", {}).items() if value is not None}
-        entities = note.record.get("entities")
+        # Of a note with only some of its entities the others would be accused.
+        entities = None if note.record.get("partial") else note.record.get("entities")
         if note.words and (cats or entities is not None):
             self._n_seen += 1
             place = len(self._samples) if len(self._samples) < MAX_NOTES else self._random.randrange(self._n_seen)

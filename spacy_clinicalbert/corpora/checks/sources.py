@@ -142,9 +142,9 @@ def doc_record(doc: Doc) -> Record:
     """The record that a Doc was made of, as far as the Doc has it."""
     record: Record = {"text": doc.text, "id": doc._.note_id}
     annotated = doc._.annotated or {}
-    for name in ("patient", "summary"):
-        if getattr(doc._, name, None) is not None:
-            record[name] = getattr(doc._, name)
+    for name, extension in (("patient", "patient"), ("summary", "reference_summary")):
+        if getattr(doc._, extension, None) is not None:
+            record[name] = getattr(doc._, extension)
     if doc.cats:
         record["cats"] = dict(doc.cats)
     groups = {

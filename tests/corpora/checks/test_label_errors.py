@@ -65,6 +65,7 @@ def test_label_errors_of_few_or_unannotated_notes_are_none():
 def test_label_errors_are_looked_for_in_a_bounded_sample(monkeypatch):
     monkeypatch.setattr(label_errors, "MAX_NOTES", 10)
     check = LabelErrors(Tally(100), NLP)
+    check.see(Note({"text": "Some of them.", "entities": [[0, 4, "X"]], "partial": True}, "some", "", "", NLP))
     for number in range(200):
         check.see(Note({"text": f"Note {number}.", "entities": []}, f"n{number}", "", "", NLP))
     names = [sample.name for sample in check._samples]

@@ -37,7 +37,7 @@ def test_sources_read_a_format_that_is_named(tmp_path, nlp):
 
 def test_sources_give_the_records_of_spacy_files(tmp_path, nlp):
     records = [
-        RECORD,
+        {**RECORD, "summary": "What it says."},
         {"id": "b", "text": "No entities annotated.", "cats": {"c": 1.0}},
         {"id": "c", "text": "None here.", "entities": []},
     ]
@@ -45,6 +45,7 @@ def test_sources_give_the_records_of_spacy_files(tmp_path, nlp):
     docs.to_disk(tmp_path / "a.spacy")
     first, second, third = (note.record for note in notes([f"train={tmp_path / 'a.spacy'}"], nlp))
     assert first["entities"] == RECORD["entities"] and (first["id"], first["patient"]) == ("a", "p")
+    assert first["summary"] == "What it says." and "summary" not in second
     assert "entities" not in second and second["cats"] == {"c": 1.0}
     assert third["entities"] == [] and third["spans"] == {}
 
