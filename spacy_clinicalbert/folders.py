@@ -3,16 +3,19 @@
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Optional
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Write a folder beside its place, and move it there when it is written.
 
-    folder (Path): The place; what is there is replaced.
+    folder (Path): The place; what is there is replaced. What a kill has left of an earlier replacement is put back first.
     YIELDS (Path): An empty folder to write into.
     """
+    left = left_by_kill(folder)
+    if left is not None:
+        left.rename(folder)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -25,6 +28,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old)
     else:
         part.rename(folder)
+
+
+def left_by_kill(folder: Path) -> Optional[Path]:
+    """Where the folder stands that was there before, if a kill has fallen between the two renames of `whole_folder`."""
+    old, part = (folder.with_name(folder.name + ending) for ending in (".old", ".part"))
+    return old if old.is_dir() and part.is_dir() and not folder.exists() else None
 
 
 def step_folder(output: Path, step: int) -> Path:

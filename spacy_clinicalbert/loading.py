@@ -11,6 +11,7 @@ from spacy.language import Language
 from thinc.api import Config, ConfigValidationError
 
 from .corpora.files import text_lines
+from .folders import left_by_kill
 
 _SECTION = re.compile(r"\[[\w.*-]+\]\s*")
 
@@ -25,6 +26,12 @@ def find_pipeline(name: Union[str, Path]) -> Path:
     if util.is_package(str(name)):
         return util.get_package_path(str(name))
     folder = Path(name)
+    left = left_by_kill(folder)
+    if left is not None:  # not renamed here, for whoever writes may be at it
+        raise ValueError(
+            f"'{name}' is not there: a run that replaced it was killed, and left what was there before as '{left}'. Rename that to "
+            f"'{folder}', or go on with the run."
+        )
     if not folder.exists():
         raise ValueError(f"'{name}' is neither the folder of a saved pipeline nor an installed one.")
     if not (folder / "config.cfg").is_file():

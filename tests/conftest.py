@@ -143,8 +143,13 @@ def write_byte_level(folder: Path, config: Any, bos: str, eos: str, tokenizer_co
 
 
 def write_roberta(folder: Path) -> Path:
+    """With offsets that leave out white space, as RoBERTa's own tokenizer.json has them; `write_modernbert` has the others."""
     config = RobertaConfig(**SIZES, max_position_embeddings=514, pad_token_id=1, bos_token_id=0, eos_token_id=2)
-    return write_byte_level(folder, config, "<s>", "</s>", {"tokenizer_class": "RobertaTokenizer"})
+    write_byte_level(folder, config, "<s>", "</s>", {"tokenizer_class": "RobertaTokenizer"})
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
 
 
 def write_modernbert(folder: Path) -> Path:

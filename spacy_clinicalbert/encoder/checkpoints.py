@@ -27,7 +27,21 @@ logger = logging.getLogger(__name__)
 
 SAVED_PRECISIONS = ("float32", "float16")
 # Position embeddings of these start behind the padding index (fairseq's habit), so that fewer can be used.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
+_OFFSET_POSITIONS = {
+    "camembert",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "lilt",
+    "longformer",
+    "luke",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+}
 
 
 @dataclass

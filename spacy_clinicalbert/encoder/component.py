@@ -91,21 +91,40 @@ class ClinicalBert(Transformer):
     def listener_map(self, found: Dict[str, List[TransformerListener]]) -> None:
         self._listener_map = found
         self._bound: List[Any] = []
+        self._is_nearest = True
 
     def add_listener(self, listener: TransformerListener, component_name: str) -> None:
-        """Link a head's listener. Usually internal."""
+        """Link a head's listener; one with the upstream "*" only where no other encoder is nearer. Usually internal."""
+        if listener.upstream_name == "*" and not self._is_nearest:
+            self.remove_listener(listener, component_name)
+            if isinstance(listener, ClinicalBertListener):
+                listener.upstream_ids.discard(self.model.id)
+            return
         super().add_listener(listener, component_name)
         if isinstance(listener, ClinicalBertListener):
             listener.upstream_ids.add(self.model.id)
 
     def find_listeners(self, component: Any) -> None:
         """Link what a component behind this one reads: listeners in its model, or, if it has `bind_encoder`, the network
-        itself. Usually internal; spaCy calls it whenever the pipeline changes and when it is loaded."""
+        itself. Usually internal; spaCy calls it whenever the pipeline changes and when it is loaded, with each component
+        behind this one in their order."""
+        if component is self:
+            self._is_nearest = True  # `initialize` begins with itself
+        elif isinstance(component, ClinicalBert):
+            self._is_nearest = False
         super().find_listeners(component)
+        self._match_width(component)
         if hasattr(component, "bind_encoder"):
             component.bind_encoder(self)
             if component not in self._bound:
                 self._bound.append(component)
+
+    def _match_width(self, component: Any) -> None:
+        """Give the listeners of a head without weights this encoder's width, in place of that of one which was nearer before."""
+        listeners = self.listener_map.get(getattr(component, "name", ""), [])
+        if listeners and self.model.has_dim("nO") and not _has_weights(component.model):
+            for listener in listeners:
+                listener.set_dim("nO", self.model.get_dim("nO"), force=True)
 
     def trains_on(self, docs: List[Doc]) -> bool:
         """Whether an update with these Docs is under way, so that a component that runs the network by itself is to give it a gradient: not
@@ -296,10 +315,29 @@ class ClinicalBert(Transformer):
         if self._update is not None and self._update.sgd is not None and self._update.is_fed:
             self._finish_pending()
 
-    def finish_put_off_update(self) -> None:
-        """Take the step that `finish_update` has put off, if there is one, before the weights are saved. Not within an update."""
-        if self._update is not None and self._update.sgd is not None:
+    def finish_put_off_update(self) -> bool:
+        """Take the step that `finish_update` has put off, if there is one, before the weights are saved, copied or changed for others. Not within
+        an update.
+
+        RETURNS (bool): Whether there was one.
+        """
+        is_put_off = self._update is not None and self._update.sgd is not None
+        if is_put_off:
             self._finish_pending()
+        return is_put_off
+
+    def use_params(self, params: Dict) -> Iterator[None]:  # type: ignore[override]
+        """Take other weights for a while, as the optimiser's averages. A step that waits is taken before, of the weights that it is meant for.
+
+        params (Dict): The weights by the ids of models and shims, and by name.
+        """
+        self.finish_put_off_update()
+        yield from super().use_params(params)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For copies, and processes that are spawned. A step that waits is taken before, for its backward cannot be copied."""
+        self.finish_put_off_update()
+        return super().__reduce_ex__(protocol)
 
     def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
         """Save to a folder. Its subfolder `model` is one that transformers' Auto classes open too. The settings
@@ -339,6 +377,10 @@ class ClinicalBert(Transformer):
         }
         util.from_disk(Path(path), deserialize, exclude)
         return self
+
+
+def _has_weights(model: Model) -> bool:
+    return any(node.has_param(name) for node in model.walk() for name in node.param_names)
 
 
 def _give_out(docs: List[Doc]) -> Iterator[Doc]:

@@ -1,33 +1,25 @@
 """Wordpiece ids → vectors, in prediction: PyTorch everywhere, OpenVINO on CPUs, and the number formats of both."""
 
 import contextlib
-import inspect
 import logging
 import os
-import warnings
 from collections import deque
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Deque, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Deque, Iterable, Iterator, List, Optional, Protocol, Tuple
 
 import torch
-from transformers import AutoModel
 
+from .conversion import NotConvertible, Quantized, read_openvino, to_openvino
+from .forward import last_hidden_state, takes_types, twin
 from .memory import in_halves
-from .openvino_core import INSTALL_OPENVINO, Compiled, core, has_openvino, import_openvino
+from .openvino_core import INSTALL_OPENVINO, Compiled, has_openvino
 
 logger = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class Quantized(NamedTuple):
-    """An int8 network as OpenVINO writes it: the graph, and its weights."""
-
-    graph: bytes
-    weights: bytes
 
 
 # Ids and mask of a padded forward pass, int64, (n_windows, length) each; then token types of that shape, if any.
@@ -166,13 +158,14 @@ def settle_in_fork() -> None:
 def make_engine(network: torch.nn.Module, engine: str, precision: str, quantized: Optional[Quantized] = None) -> Engine:
     """Choose what predicts.
 
-    engine (str): "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed.
+    engine (str): "torch", "openvino", or "auto": OpenVINO on a CPU where it is installed and takes the network.
     precision (str): "float32"; "bfloat16"; "int8", which wants a quantized network and OpenVINO, and is as "auto"
         without them; or "auto": bfloat16 where the device multiplies matrices in it, else float16 on CUDA (both
         not run on a GPU yet) and float32 on a CPU.
     quantized (Optional[Quantized]): What `python -m spacy clinicalbert quantize` has made.
-    RAISES (ValueError): The engine that is asked for is not there.
+    RAISES (ValueError): The engine that is asked for is not there, or does not take the network.
     """
+    is_asked = engine == "openvino"
     device = next(network.parameters()).device.type
     if engine == "openvino" and device != "cpu":
         raise ValueError(
@@ -192,31 +185,22 @@ def make_engine(network: torch.nn.Module, engine: str, precision: str, quantized
         precision = "auto"
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16(device) else "float16" if device == "cuda" else "float32"
-    logger.debug("The encoder predicts with %s in %s.", engine, precision)
     if engine == "openvino":
-        return OpenVinoEngine(network, precision, quantized)
+        try:
+            made = OpenVinoEngine(network, precision, quantized)
+            logger.debug("The encoder predicts with openvino in %s.", precision)
+            return made
+        except NotConvertible as err:
+            if is_asked:
+                raise
+            _tell_once(str(err))
+    logger.debug("The encoder predicts with torch in %s.", precision)
     return TorchEngine(network, precision)
 
 
-def last_hidden_state(
-    network: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None
-) -> torch.Tensor:
-    """Run a Hugging Face network.
-
-    ids, mask (torch.Tensor): int64, (n_windows, length).
-    types (Optional[torch.Tensor]): Token types, of the same shape, for a network that has them.
-    RETURNS (torch.Tensor): float32, (n_windows, length, width).
-    """
-    inputs = {"input_ids": ids, "attention_mask": mask}
-    if types is not None and takes_types(network):
-        inputs["token_type_ids"] = types
-    return network(**inputs, return_dict=True).last_hidden_state.float()
-
-
-def takes_types(network: Any) -> bool:
-    """Whether a network tells a first text from a second by token types."""
-    has_two = (getattr(network.config, "type_vocab_size", None) or 0) > 1
-    return has_two and "token_type_ids" in inspect.signature(network.forward).parameters
+@lru_cache
+def _tell_once(reason: str) -> None:
+    logger.warning("%s The encoder predicts with torch now; this is said once.", reason)
 
 
 def autocast(device: str, precision: str) -> torch.autocast:
@@ -225,46 +209,6 @@ def autocast(device: str, precision: str) -> torch.autocast:
     if precision in ("auto", "int8"):
         precision = "bfloat16" if has_bfloat16(device) else "float32"
     return torch.autocast(device, dtype=HALF.get(precision, torch.bfloat16), enabled=precision in HALF)
-
-
-def to_openvino(network: torch.nn.Module) -> Any:
-    """Convert a network to an `openvino.Model` with inputs of any shape (n_windows, length) and one output."""
-    openvino = import_openvino()
-    example = torch.full((2, 8), 3)
-    inputs: Tuple[torch.Tensor, ...] = (example, torch.ones_like(example))
-    if takes_types(network):
-        inputs += (torch.zeros_like(example),)
-    was_training = network.training
-    said = logging.getLogger("transformers.modeling_utils")
-    level = said.level
-    said.setLevel(logging.ERROR)  # the tracer asks for every attribute, and one of them warns that it has no value
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the tracer's, on what transformers' masks do
-            model = openvino.convert_model(_Traced(network.eval()), example_input=inputs)
-    finally:
-        said.setLevel(level)
-        network.train(was_training)
-    model.reshape({i: [-1, -1] for i in range(len(inputs))})
-    return model
-
-
-def read_openvino(quantized: Quantized) -> Any:
-    """RETURNS (openvino.Model): An int8 network."""
-    import numpy
-
-    openvino = import_openvino()
-    weights = openvino.Tensor(numpy.frombuffer(quantized.weights, dtype="uint8"))
-    return core().read_model(quantized.graph, weights)
-
-
-class _Traced(torch.nn.Module):
-    def __init__(self, network: torch.nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: Optional[torch.Tensor] = None) -> torch.Tensor:
-        return last_hidden_state(self.network, ids, mask, types)
 
 
 @lru_cache
@@ -278,24 +222,6 @@ def has_bfloat16(device: str = "cpu") -> bool:
         return False
     flags = cpuinfo.read_text(encoding="utf8").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def twin(network: Any, attention: Optional[str] = None) -> torch.nn.Module:
-    """The same network over the same weights, so that neither mode nor casts reach the one that trains.
-
-    attention (Optional[str]): transformers' attn_implementation. None takes what it takes by default (the one that trains is set for training).
-    RETURNS (torch.nn.Module): In the mode for prediction.
-    """
-    config = type(network.config).from_dict(network.config.to_dict())
-    kind = {} if attention is None else {"attn_implementation": attention}
-    with torch.device("meta"):
-        twin = AutoModel.from_config(config, **kind)
-    twin.load_state_dict(network.state_dict(), assign=True)
-    # Buffers that are not saved, such as the positions, have no values yet.
-    for name, buffer in network.named_buffers():
-        owner, _, attribute = name.rpartition(".")
-        setattr(twin.get_submodule(owner), attribute, buffer)
-    return twin.eval()
 
 
 def _frozen(weights: torch.Tensor) -> torch.nn.Parameter:

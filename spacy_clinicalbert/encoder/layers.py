@@ -1,7 +1,7 @@
 """What fine-tuning does with a network's layers: freezes the lower ones, lets them learn more slowly, begins the upper ones anew."""
 
 from functools import partial
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import torch
 from spacy.language import Language
@@ -35,7 +35,7 @@ def freeze_layers(network: Any, n_layers: int) -> None:
     if n_layers == 0:
         return
     layers = find_layers(network, "n_frozen_layers", n_layers)
-    for module in [*_embeddings(network), *layers[:n_layers]]:
+    for module in [*_embeddings(network, layers), *layers[:n_layers]]:
         module.requires_grad_(False)
 
 
@@ -71,14 +71,23 @@ def layer_scales(network: Any, decay: float) -> Dict[str, float]:
     if decay == 1:
         return {}
     layers = find_layers(network, "layer_decay, layers", 1)
-    factors = {id(weights): decay ** len(layers) for module in _embeddings(network) for weights in module.parameters()}
+    factors = {
+        id(weights): decay ** len(layers) for module in _embeddings(network, layers) for weights in module.parameters()
+    }
     for below, layer in enumerate(reversed(layers)):
         factors.update({id(weights): decay**below for weights in layer.parameters()})
     return {name: factors[id(weights)] for name, weights in network.named_parameters() if id(weights) in factors}
 
 
-def _embeddings(network: Any) -> Any:
-    return [module for name, module in network.named_children() if name.startswith("embed")]
+def _embeddings(network: Any, layers: Any) -> List[Any]:
+    """What every layer reads: the embeddings beneath, and, beside the layers, those of relative positions with their norm
+    (DeBERTa, MPNet). A norm alone beside the layers is above them (Megatron, XLM-RoBERTa-XL)."""
+    beneath = [module for name, module in network.named_children() if name.startswith("embed")]
+    holder = next(module for module in network.modules() if any(child is layers for child in module.children()))
+    beside = [child for child in holder.children() if child is not layers]
+    if holder is not network and any(isinstance(child, torch.nn.Embedding) for child in beside):
+        beneath.extend(beside)
+    return beneath
 
 
 def unfreeze_gradually(

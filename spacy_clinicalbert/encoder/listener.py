@@ -53,13 +53,20 @@ def lacks_vectors(model: Model, docs: Iterable[Doc]) -> bool:
     return listens and any(doc._.trf_data is None for doc in docs)
 
 
+class Samples(WeakSet):
+    """The Docs that a head is initialised with. A copy in another process has none of them: there they would be others."""
+
+    def __reduce__(self) -> Tuple[type, Tuple]:
+        return type(self), ()
+
+
 class ClinicalBertListener(TransformerListener):
     """A listener that knows its upstream: without vectors, or with another encoder's, it raises ValueError, where
     the stock one goes on with zeros or with the wrong vectors.
 
     reads (str): Which of the published vectors it takes, and gives the gradients of; see `data.EncodedDoc`.
     upstream_ids (Set[int]): Thinc ids of the encoders that the listener was linked to.
-    samples (WeakSet[Doc]): The Docs that the head was initialised with. They infer shapes before any encoder has
+    samples (Samples): The Docs that the head was initialised with. They infer shapes before any encoder has
         run, and alone may go without vectors.
     """
 
@@ -71,7 +78,7 @@ class ClinicalBertListener(TransformerListener):
         Model.__init__(self, self.name, forward, init=init, dims={"nO": None}, attrs=attrs)
         self.upstream_name = upstream_name
         self.upstream_ids: Set[int] = set()
-        self.samples: WeakSet = WeakSet()
+        self.samples = Samples()
         self._batch_id: Optional[int] = None
         self._outputs = None
         self._backprop = None
@@ -89,7 +96,7 @@ class ClinicalBertListener(TransformerListener):
     def find(self, docs: List[Doc], is_train: bool) -> Tuple[List[EncodedDoc], Callable[[List[Floats2d]], List[Doc]]]:
         """What the encoder has for some Docs, and a backward for the gradients of what this listener reads, an array a Doc.
 
-        RAISES (ValueError): Nothing, or something for other Docs.
+        RAISES (ValueError): Nothing, or something for other Docs, or of another width than the head's.
         """
         if is_train and self._batch_id is not None:
             if self._batch_id != self.get_batch_id(docs):
@@ -103,9 +110,21 @@ class ClinicalBertListener(TransformerListener):
                 self.backprop_and_clear([d_array * factor for d_array in d_arrays])
                 return docs
 
-            return cast(List[EncodedDoc], self._outputs or []), backprop
+            return self._of_width(cast(List[EncodedDoc], self._outputs or [])), backprop
         # A frozen encoder is not updated; where it annotates, its vectors stand on the Docs as in prediction.
-        return [self.find_published(doc, i) for i, doc in enumerate(docs)], lambda d_arrays: docs
+        datas = [self.find_published(doc, i) for i, doc in enumerate(docs)]
+        return self._of_width(datas), lambda d_arrays: docs
+
+    def _of_width(self, datas: List[EncodedDoc]) -> List[EncodedDoc]:
+        width = self.get_dim("nO")
+        arrays = (data.model_output.get(TOKENS) for data in datas)
+        other = next((array.shape[-1] for array in arrays if array is not None and array.shape[-1] != width), None)
+        if other is not None:
+            raise ValueError(
+                f"The listener for '{self.upstream_name}' got vectors of {other} numbers, and its head was made for {width}: they "
+                "are another encoder's. Put the right one before the head, or set the listener's upstream to its name."
+            )
+        return datas
 
     def find_published(self, doc: Doc, position: int) -> EncodedDoc:
         """What an upstream of this listener published on a Doc; zeros for a sample.

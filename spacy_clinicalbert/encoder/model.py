@@ -270,7 +270,7 @@ def predict_rows(
 
             for hidden in engine.encode(inputs()):
                 kept, places = targets.popleft()
-                rows[places] = hidden.view(-1, width)[kept]
+                rows[places] = hidden.reshape(-1, width)[kept]
         if cache.max_pieces:
             for i in missed:
                 cache.put(work.keys[i], rows[slices[i]])

@@ -15,7 +15,8 @@ from ..corpora.jsonl import jsonl_records
 from ..loading import find_pipeline, open_pipeline, save_pipeline
 from .agreement import agreement
 from .component import ClinicalBert
-from .engines import Quantized, takes_types, to_openvino
+from .conversion import Quantized, to_openvino
+from .forward import takes_types
 from .openvino_core import INSTALL_OPENVINO, has_openvino, import_openvino
 from .plan import make_plan, plan_docs, plan_passes
 from .shim import shim_of

@@ -44,6 +44,8 @@ def init_layer(model: Model, X: Any = None, Y: Any = None) -> None:
 
 def replace_listener(model: Model, listener: TransformerListener, component: Any) -> Model:
     """For `nlp.replace_listeners`: the encoder's copy in the form that the listener had given its vectors in."""
+    if component.finish_put_off_update():  # the copy was made before the step
+        model = component.model.copy()
     if isinstance(listener, ClinicalBertListener):
         return with_arrays(model, listener.attrs["grad_factor"])
     return with_doc_data(model)

@@ -23,8 +23,10 @@ from .checkpoints import (
     load_saved_checkpoint,
     save_checkpoint,
 )
+from .conversion import Quantized
 from .dropout import replace_dropout
-from .engines import ENGINES, PRECISIONS, Engine, Quantized, autocast, last_hidden_state, make_engine, settle_in_fork
+from .engines import ENGINES, PRECISIONS, Engine, autocast, make_engine, settle_in_fork
+from .forward import last_hidden_state
 from .layers import freeze_layers, layer_scales, reset_layers
 
 INT8_FILES = ("openvino_int8.xml", "openvino_int8.bin")

@@ -35,7 +35,7 @@ def update_passes(
             budget -= inputs[0].numel()
             run = encode if budget >= 0 else partial(rerun_for_backward, encode, use_reentrant=False)
             hidden = in_halves(run, *inputs)
-            rows[places] = hidden.detach().view(-1, width)[kept]
+            rows[places] = hidden.detach().reshape(-1, width)[kept]
             outputs.append((hidden, kept, places))
 
     def backprop(d_rows: torch.Tensor) -> None:
@@ -43,7 +43,7 @@ def update_passes(
             hidden, kept, places = outputs.pop()
             d_kept = d_rows[places]
             if hidden.requires_grad and d_kept.any():
-                d_hidden = torch.zeros_like(hidden)
+                d_hidden = torch.zeros(hidden.shape, dtype=hidden.dtype, device=hidden.device)
                 d_hidden.view(-1, width).index_add_(0, kept, d_kept)
                 hidden.backward(d_hidden)
                 shim.compact_gradient()

@@ -100,10 +100,12 @@ def _behind_space(text: str, piece_starts: ndarray, piece_ends: ndarray) -> ndar
     """Where the words begin in wordpieces that have the white space before a word, as those of byte-level tokenizers; one of white space alone begins where it does."""
     codes = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     is_space = numpy.isin(codes, _SPACES)
-    if not is_space[piece_starts].any():
+    # Where offsets are trimmed, as RoBERTa's are, white space at the end is a piece of no characters behind the last one.
+    at = numpy.minimum(piece_starts, len(text) - 1)
+    if not is_space[at].any():
         return piece_starts
     places = numpy.where(is_space, len(text), numpy.arange(len(text)))
-    following = numpy.minimum.accumulate(places[::-1])[::-1][piece_starts]
+    following = numpy.minimum.accumulate(places[::-1])[::-1][at]
     return numpy.where(following < piece_ends, following, piece_starts)
 
 

@@ -8,6 +8,7 @@ import pytest
 import spacy
 import torch
 from safetensors import safe_open
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel
 
 from spacy_clinicalbert.encoder import checkpoints
 from spacy_clinicalbert.encoder.checkpoints import (
@@ -16,11 +17,13 @@ from spacy_clinicalbert.encoder.checkpoints import (
     load_checkpoint,
     load_tokenizer,
     resolve_name,
+    usable_positions,
 )
+from spacy_clinicalbert.encoder.forward import last_hidden_state
 from spacy_clinicalbert.encoder.model import Encoder
 from spacy_clinicalbert.encoder.presets import PRESETS
 from spacy_clinicalbert.encoder.windows import strided_windows
-from tests.conftest import WRITERS, write_bert
+from tests.conftest import SIZES, WRITERS, write_bert
 
 POSITIONS = {"bert": 512, "distilbert": 512, "roberta": 512, "modernbert": 1024}
 
@@ -152,6 +155,33 @@ def test_hub_checkpoint_loads_from_the_local_cache(tmp_path, monkeypatch, name):
     monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path / "hub"), raising=False)
     checkpoint = load_checkpoint(name, local_files_only=True)
     assert checkpoint.tokenizer.tokenize("The") == ["The"] and checkpoint.positions == 512
+
+
+# What a tiny network of a type wants beside the sizes.
+MORE = {
+    "convbert": {"embedding_size": 32, "head_ratio": 1},
+    "lilt": {"hidden_size": 48},
+    "longformer": {"attention_window": 16},
+    "luke": {"entity_vocab_size": 10, "entity_emb_size": 8},
+    "mobilebert": {"embedding_size": 32, "true_hidden_size": 32, "intra_bottleneck_size": 32},
+    "nystromformer": {"num_landmarks": 64, "segment_means_seq_len": 64},
+    "squeezebert": {"embedding_size": 32},
+    "xmod": {"languages": ["en_XX"], "default_language": "en_XX"},
+}
+KINDS = """albert bert big_bird camembert convbert data2vec-text deberta deberta-v2 distilbert electra ernie esm ibert layoutlm lilt longformer luke
+    megatron-bert mobilebert modernbert mpnet mra nezha nystromformer rembert roberta roberta-prelayernorm roc_bert squeezebert xlm-roberta
+    xlm-roberta-xl xmod yoso""".split()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in CONFIG_MAPPING])
+def test_window_of_all_usable_positions_fits(kind):
+    config = AutoConfig.for_model(
+        kind, **{**SIZES, "max_position_embeddings": 64, "pad_token_id": 1, **MORE.get(kind, {})}
+    )
+    network = AutoModel.from_config(config).eval()
+    ids = torch.full((1, usable_positions(config)), 7)
+    with torch.no_grad():
+        assert last_hidden_state(network, ids, torch.ones_like(ids)).shape[1] == ids.shape[1] >= 62
 
 
 def test_presets_are_whole():

@@ -3,10 +3,10 @@ import pytest
 import torch
 from spacy import registry
 from thinc.api import Adam
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from spacy_clinicalbert.encoder.layers import freeze_layers, layer_scales
-from tests.conftest import make_examples, make_nlp, write_distilbert, write_modernbert, write_roberta
+from tests.conftest import SIZES, make_examples, make_nlp, write_distilbert, write_modernbert, write_roberta
 from tests.encoder.test_model import make_encoder
 
 
@@ -36,6 +36,38 @@ def test_layer_scales_know_every_parameter_of_the_layers(write, tmp_path):
     scales = layer_scales(network, 0.5)
     names = {name for name, _ in network.named_parameters() if "pooler" not in name and "final_norm" not in name}
     assert set(scales) == names and set(scales.values()) == {1.0, 0.5, 0.25}
+
+
+RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+
+
+@pytest.mark.parametrize(
+    "kind, settings, beneath",
+    [
+        ("deberta", RELATIVE, {"encoder.rel_embeddings.weight"}),
+        (
+            "deberta-v2",
+            {**RELATIVE, "norm_rel_ebd": "layer_norm"},
+            {"encoder.rel_embeddings.weight", "encoder.LayerNorm.weight", "encoder.LayerNorm.bias"},
+        ),
+        ("mpnet", {"pad_token_id": 1}, {"encoder.relative_attention_bias.weight"}),
+        ("megatron-bert", {}, set()),
+        ("xlm-roberta-xl", {"pad_token_id": 1}, set()),
+        ("esm", {"pad_token_id": 1}, set()),
+        ("roformer", {"embedding_size": 16}, set()),
+    ],
+)
+def test_what_every_layer_reads_is_beneath_them(kind, settings, beneath):
+    network = AutoModel.from_config(AutoConfig.for_model(kind, **{**SIZES, **settings}))
+    freeze_layers(network, 1)
+    named = {name: weights for name, weights in network.named_parameters() if weights.numel()}
+    beside = {name for name in named if name.startswith("encoder.") and not name.startswith("encoder.layer.")}
+    beside -= {name for name in beside if name.startswith("encoder.embed_positions")}  # sines, which never learn
+    assert {name for name in beside if not named[name].requires_grad} == beneath
+    scales = layer_scales(network, 0.5)
+    assert {name: scales.get(name, 1.0) for name in beside} == {
+        name: 0.25 if name in beneath else 1.0 for name in beside
+    }
 
 
 def test_fresh_layers_begin_anew_and_lower_ones_do_not(toy):

@@ -3,10 +3,12 @@ import pytest
 import spacy
 import torch
 from thinc.api import Adam
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
+from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
 from spacy_clinicalbert.encoder.model import Encoder
-from spacy_clinicalbert.encoder.windows import Windows, strided_windows
+from spacy_clinicalbert.encoder.windows import Windows, note_windows, strided_windows
+from tests.conftest import WRITERS
 
 LONG = "The patient denies chest pain; history of fever, cough stable. " * 40
 
@@ -24,20 +26,28 @@ def vectors(model, *texts):
     return [numpy.zeros((0, 32)) if array is None else array[0] for array in arrays]
 
 
-def test_encoder_gives_the_mean_of_the_checkpoints_own_vectors(toy):
-    text = "The patient denies  chest pains,\nno fevers 😀."
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return {kind: str(write(tmp_path_factory.mktemp("kinds") / kind)) for kind, write in WRITERS.items()}
+
+
+@pytest.mark.parametrize("end", ["", " ", "\n"])
+@pytest.mark.parametrize("kind", WRITERS)
+def test_encoder_gives_the_mean_of_the_checkpoints_own_vectors(folders, kind, end):
+    text = f"The patient denies  chest pains,\nno fevers 😀.{end}"
     doc = spacy.blank("en").make_doc(text)
-    tokenizer, network = AutoTokenizer.from_pretrained(toy), AutoModel.from_pretrained(toy).eval()
-    encoding = tokenizer([text], return_offsets_mapping=True, return_tensors="pt")
+    folder = folders[kind]
+    tokenizer, network = load_tokenizer(folder), AutoModel.from_pretrained(folder).eval()
+    encoding = tokenizer([text], return_offsets_mapping=True, return_token_type_ids=False, return_tensors="pt")
     offsets = encoding.pop("offset_mapping")[0].tolist()
     with torch.no_grad():
         hidden = network(**encoding).last_hidden_state[0].numpy()
-    (array,) = vectors(make_encoder(toy), text)
+    (array,) = vectors(make_encoder(folder), text)
     for token, vector in zip(doc, array):
         pieces = [i for i, (start, end) in enumerate(offsets) if start < token.idx + len(token) and end > token.idx]
         expected = hidden[pieces].mean(0) if pieces else numpy.zeros(32)
         assert numpy.allclose(vector, expected, atol=1e-5), token.i
-        assert bool(pieces) != token.is_space
+        assert pieces or token.is_space
 
 
 @pytest.mark.parametrize(
@@ -52,11 +62,16 @@ def test_encoder_gives_the_mean_of_the_checkpoints_own_vectors(toy):
         "a\x00b \x07 \u200b \ufeff \ufffd",
         "שלום \u202eعربى abc\u202c",
         "[CLS] [SEP] [PAD] [MASK]",
+        "fever \n\n ",
         LONG,
     ],
 )
-def test_encoder_takes_any_text(toy, text):
-    (array,) = vectors(make_encoder(toy), text)
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("windows", [strided_windows(128, 16), note_windows(40, 4)])
+def test_encoder_takes_any_text(folders, kind, windows, text):
+    model = make_encoder(folders[kind])
+    model.attrs["windows"] = windows
+    (array,) = vectors(model, text)
     assert array.shape == (len(spacy.blank("en").make_doc(text)), 32)
     assert numpy.isfinite(array).all()
 

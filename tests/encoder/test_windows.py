@@ -133,6 +133,16 @@ def test_note_windows_cut_wordpieces_with_their_white_space_at_the_same_words(si
     assert {each.split(":")[0] for each in kept[1]} >= {"PLAN", "LABS"}
 
 
+@pytest.mark.parametrize(
+    "text, spans", [("Fever. ", [(0, 5), (5, 6), (7, 7)]), (" ", [(1, 1)]), ("a  b", [(0, 1), (2, 2), (3, 4)])]
+)
+def test_note_windows_take_pieces_of_white_space_that_have_no_characters(text, spans):
+    """RoBERTa's tokenizers trim the offsets of what is white space."""
+    starts, ends = numpy.array(spans, dtype="int64").T
+    windows = note_windows(8, 1)(text, starts, ends)
+    assert [array.tolist() for array in windows] == [[0], [len(spans)], [0], [len(spans)]]
+
+
 def test_note_windows_cut_between_words_of_byte_level_tokenizers():
     text = "one two thr ee four five six seven"
     pieces = ["one", " two", " thr", " ee", " fo", "ur", " five", " si", "x", " sev", "en"]
