@@ -38,7 +38,7 @@ def page(browser):
     """A page. Behind the test: nothing ran that the note had brought, and nothing was asked of another machine."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)  # a million characters, on a machine that is busy
     asked, wrong = [], []
     page.on("request", lambda request: asked.append(urlsplit(request.url)))
     page.on("dialog", lambda dialog: wrong.append(dialog.message))

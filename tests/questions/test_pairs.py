@@ -1,7 +1,7 @@
 import numpy
 import pytest
 import torch
-from tokenizers.processors import RobertaProcessing
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, AutoTokenizer
 
 from spacy_clinicalbert.encoder.checkpoints import load_checkpoint
@@ -14,8 +14,11 @@ from tests.conftest import WRITERS
 def test_frame_is_what_the_tokenizer_puts_around_two_texts(kind, knows_pairs, tmp_path):
     checkpoint = load_checkpoint(str(WRITERS[kind](tmp_path / kind)))
     (prefix,), (suffix,) = checkpoint.prefix, checkpoint.suffix
-    if kind == "roberta" and knows_pairs:  # the toy's tokenizer was made for one text
-        checkpoint.tokenizer.backend_tokenizer.post_processor = RobertaProcessing(("</s>", suffix), ("<s>", prefix))
+    if not knows_pairs:  # a tokenizer that was made for one text
+        names = checkpoint.tokenizer.convert_ids_to_tokens([prefix, suffix])
+        checkpoint.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{names[0]} $A {names[1]}", special_tokens=list(zip(names, (prefix, suffix)))
+        )
     frame = find_frame(checkpoint)
     assert frame == ([prefix], [suffix] * (2 if kind == "roberta" and knows_pairs else 1), [suffix])
     if knows_pairs:
