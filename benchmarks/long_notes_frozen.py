@@ -98,7 +98,12 @@ def main(
     places = [i for i, text in enumerate(moved) if text is not None]
     late = [text for text in moved if text is not None]
     groups = numpy.unique([record.get("patient") or record["id"] for record in held_out], return_inverse=True)[1]
-    gold = {"truth": own_truth, "known": own_known, "groups": groups, "places": numpy.array(places, dtype="int64")}
+    gold: Dict[str, Any] = {
+        "truth": own_truth,
+        "known": own_known,
+        "groups": groups,
+        "places": numpy.array(places, dtype="int64"),
+    }
     OUTPUT.mkdir(parents=True, exist_ok=True)
     numpy.savez(OUTPUT / f"{task}-{part}-tfidf-0.npz", whole=tfidf(texts), moved=tfidf(late), **gold)
 
@@ -120,7 +125,10 @@ def main(
             for seed in range(seeds):
                 head = add_head(nlp, each)
                 learn(nlp, head, examples, seed)
-                given = {"whole": classify(head, whole, labels), "moved": classify(head, changed, labels)}
+                given: Dict[str, Any] = {
+                    "whole": classify(head, whole, labels),
+                    "moved": classify(head, changed, labels),
+                }
                 numpy.savez(OUTPUT / f"{task}-{part}-{each}-{seed}.npz", **given, **gold)
                 print(
                     f"{each}, seed {seed}: {len(whole)} notes, {len(changed)} moved, {len(labels)} categories",
