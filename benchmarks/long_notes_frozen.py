@@ -58,7 +58,8 @@ def learn(nlp: Language, head: Any, examples: List[Example], seed: int) -> None:
     fix_random_seed(seed)
     head.initialize(lambda: examples, nlp=nlp)
     n_steps = N_PASSES * math.ceil(len(examples) / BATCH)
-    optimizer = Adam(warmup_linear(RATE, 50, n_steps), L2=0.01, L2_is_weight_decay=True, grad_clip=1.0)
+    rates: Any = warmup_linear(RATE, 50, n_steps)
+    optimizer = Adam(rates, L2=0.01, L2_is_weight_decay=True, grad_clip=1.0)
     for _ in range(N_PASSES):
         random.shuffle(examples)
         for batch in minibatch(examples, BATCH):
