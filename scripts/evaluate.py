@@ -13,7 +13,7 @@ from spacy.training import Example
 from spacy.util import dot_to_object, resolve_dot_names
 
 from spacy_clinicalbert.cli.app import read_overrides
-from spacy_clinicalbert.corpora.docs import install_extensions
+from spacy_clinicalbert.corpora.docs import ENTITY_HEADS, install_extensions
 from spacy_clinicalbert.corpora.mixed import MixedCorpora
 from spacy_clinicalbert.corpora.questions import to_ask
 from spacy_clinicalbert.loading import open_config, open_pipeline
@@ -48,6 +48,8 @@ def score_all(nlp: Language, corpus: MixedCorpora, weights: Dict[str, Any], outp
     install_extensions()
     output.parent.mkdir(parents=True, exist_ok=True)
     scores: Dict[str, Dict[str, Any]] = {}
+    # Where several components write doc.ents, what it has is of none of them: each has its span group.
+    n_writers = sum(nlp.get_pipe_meta(name).factory in ENTITY_HEADS for name in nlp.pipe_names)
     for name, annotated in corpus.annotated.items():
         given = list(corpus.whole(nlp, [name]))
         for example in given:
@@ -57,7 +59,10 @@ def score_all(nlp: Language, corpus: MixedCorpora, weights: Dict[str, Any], outp
         predicted = nlp.pipe([example.predicted for example in given])
         examples = [Example(doc, example.reference) for doc, example in zip(predicted, given)]
         found = Scorer(nlp).score(examples, per_component=True)
-        scores[name] = {head: found[head] for head in annotated}
+        scores[name] = {
+            head: {key: found[head][key] for key in found[head] if n_writers < 2 or not key.startswith("ents_")}
+            for head in annotated
+        }
         for head, values in scores[name].items():
             keys = [key for key in weights if isinstance(values.get(key), (int, float))]
             places = {}
