@@ -106,7 +106,12 @@ def main(
         "places": numpy.array(places, dtype="int64"),
     }
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    numpy.savez(OUTPUT / f"{task}-{part}-tfidf-0.npz", whole=tfidf(texts), moved=tfidf(late), **gold)
+    numpy.savez(
+        OUTPUT / f"{task}-{part}-tfidf-0.npz",
+        whole=tfidf(texts),
+        moved=tfidf(late) if late else tfidf(texts)[:0],
+        **gold,
+    )
 
     for is_cut in (False, True):
         chosen = [each for each in system if (each == "truncated") == is_cut]
