@@ -37,7 +37,9 @@ def calibrate(
             raise ValueError(f"A plot is written as {' or '.join(SUFFIXES)}, not as '{plot.suffix}'.")
         if plot:
             _check_matplotlib()
-        found = calibrate_pipeline(pipeline, notes, output, precision, overrides)
+        found = calibrate_pipeline(
+            pipeline, notes, output, precision, overrides, say=lambda line: typer.echo(line, err=True)
+        )
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err

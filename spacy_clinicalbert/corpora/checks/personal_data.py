@@ -4,6 +4,7 @@ looked for: that takes a model. What is found is masked wherever it is shown.
 
 import re
 from bisect import bisect
+from itertools import pairwise
 from typing import Any, Iterator, List, NamedTuple, Tuple
 
 from .findings import WARNING, Finding, Kind, Tally, excerpt
@@ -74,7 +75,7 @@ class PersonalData:
         text = _MASK.sub(lambda mask: "*" * len(mask[0]), note.text)
         found = self._find(text)
         borders = [0, *(border for start, end, *_ in found for border in (start, end)), len(text)]
-        pieces = [text[start:end] for start, end in zip(borders, borders[1:])]
+        pieces = [text[start:end] for start, end in pairwise(borders)]
         text = "".join("#" * len(piece) if number % 2 else piece for number, piece in enumerate(pieces))
         for start, end, entity, _ in found:
             kind = Kind("personal data", WARNING, f"Text that looks like personal data: {entity}")

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
