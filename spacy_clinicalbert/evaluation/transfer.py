@@ -150,6 +150,8 @@ def _count(
     notes = corpus.notes
     if task == "cats":
         notes = [with_exclusive(note, heads, label_map) for note in notes]
+        # A class that the corpus has nowhere is not shared, whatever the others say of it.
+        notes = [note._replace(labels=note.labels & corpus.labels) for note in notes]
     counts = numpy.zeros((len(notes), len(labels), N_COUNTS))
     n_done = 0
     pairs = ((note.text, number) for number, note in enumerate(notes))

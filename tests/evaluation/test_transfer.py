@@ -269,6 +269,9 @@ def test_the_class_that_holds_says_it_of_all_others(tmp_path, named):
     cell = run({"p": str(tmp_path / "pipeline")}, {"c": gold}, task="cats")[1]["p", "c"]
     assert (cell["gold"], cell["found"]) == (2, 2) and cell["f1"]["value"] == pytest.approx(0.5)
     assert cell["macro_f1"]["value"] == pytest.approx((2 / 3 + 0) / 2)
+    only = write_notes(tmp_path / "only.jsonl", {"text": "two", "cats": {"radiology": 1}})
+    cell = run({"p": str(tmp_path / "pipeline")}, {"c": only}, task="cats")[1]["p", "c"]
+    assert cell["left_out"] == {"found, not annotated in the corpus": {"progress": 1}}
     mistakes = find_mistakes(nlp, list(to_docs(records, spacy.blank("en"), Report())))
     assert mistakes.categories == [WrongCategories(1, ["radiology"], [("progress", 0.9)])]
     assert confusion(mistakes, "cats") == {("radiology", "progress"): 1, ("progress", "progress"): 1}
@@ -380,6 +383,13 @@ def test_command_gives_tables_json_and_plot_without_text(tmp_path, pipelines, co
 def test_command_says_what_is_wrong(pipelines, corpora, options, message):
     done = invoke(pipelines, corpora, *options)
     assert done.exit_code == 1 and message in done.output
+
+
+def test_command_says_where_it_cannot_write(tmp_path, pipelines, corpora):
+    (tmp_path / "file").touch()
+    done = invoke(pipelines, corpora, "--samples", "2", "--json", str(tmp_path / "file" / "out.json"))
+    assert done.exit_code == 1 and "| careful | full |" in done.output and "File exists" in done.output
+    assert isinstance(done.exception, SystemExit)
 
 
 def test_missing_library_names_the_extra(monkeypatch):
