@@ -140,13 +140,14 @@ def test_notes_of_nobody_are_divided(toy, tmp_path):
 
 
 def test_command_says_what_it_found_and_spares_what_is_there(toy, tmp_path):
-    command = ["init", str(tmp_path / "new"), write(tmp_path / "notes.jsonl", ASSERTED), "--encoder", toy]
+    command = ["init", str(tmp_path / "my new"), write(tmp_path / "notes.jsonl", ASSERTED), "--encoder", toy]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert "entities: PROBLEM " in done.output and "assertions: certainty absent " in done.output
     assert "pipeline: clinicalbert, clinical_ner, clinical_assertion" in done.output
     assert "chest pain" not in done.output
-    before = (tmp_path / "new" / "config.cfg").read_bytes()
+    assert f"cd '{tmp_path / 'my new'}' && " in done.output
+    before = (tmp_path / "my new" / "config.cfg").read_bytes()
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 1 and "name another folder" in again.output
-    assert (tmp_path / "new" / "config.cfg").read_bytes() == before
+    assert (tmp_path / "my new" / "config.cfg").read_bytes() == before
