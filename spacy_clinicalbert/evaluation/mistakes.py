@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 
 from ..deployment.annotator import Annotator, Failure
 from ..deployment.notes import make_note
-from ..pipeline.ner import confidences
+from ..pipeline.confidence import confidences
 from .counts import overlap
 from .gold import HEADS, Answer, Note, read_gold
 from .heads import Head, find_answers, find_heads, with_exclusive
