@@ -39,7 +39,7 @@ def main(
             raise ValueError(f"[{name}] of '{config}' is not spacy-clinicalbert.mixed_corpora.v1: use spacy evaluate.")
         (corpus,) = resolve_dot_names(loaded, [name])
         score_all(open_pipeline(model), corpus, loaded["training"]["score_weights"], output, samples)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(str(error))
 
 
