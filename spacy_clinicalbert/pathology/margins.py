@@ -12,7 +12,7 @@ _STATUSES = (
     ("not assessable", r"(?:cannot|can not)\sbe\s(?:assessed|evaluated)|not\sassessable|indeterminate"),
     (
         "uninvolved",
-        rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}",
+        rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}|absence\sof\s(?:\w{{1,12}}\s){{0,2}}(?:involvement|{_TUMOUR})",
     ),
     ("close", r"close\b|near\b|abut\w{0,4}"),
     (

@@ -11,6 +11,7 @@ def margins(text):
     "text, expected",
     [
         # A negation may have several words.
+        ("Margins: Absence of neoplastic involvement.", ["uninvolved"]),
         ("There is no evidence of residual tumor at the margins of resection.", ["uninvolved"]),
         ("Negative for adenocarcinoma at the inked margin.", ["uninvolved"]),
         ("Free of tumor at all margins.", ["uninvolved"]),
