@@ -256,9 +256,9 @@ def show(value: numpy.ndarray, samples: numpy.ndarray, sign: str = "") -> str:
 
 
 @app.command()
-def report(part: str = "dev", against: str = "truncated") -> None:
+def report(part: str = "dev", against: str = "truncated", folder: Path = OUTPUT) -> None:
     """Print what the runs gave as Markdown, with the differences to a system."""
-    paths = sorted(OUTPUT.glob(f"*-{part}-*.npz"))
+    paths = sorted(folder.glob(f"*-{part}-*.npz"))
     for task, of_task in groupby(paths, key=lambda path: path.name.split("-")[0]):
         by_system: Dict[str, List[Any]] = {}
         for path in of_task:

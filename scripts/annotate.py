@@ -18,7 +18,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 @app.command()
 def main(
     pipeline: str,
-    notes: Path = typer.Argument(..., exists=True, dir_okay=False, help="A text file, or .jsonl with id and text"),
+    notes: Path = typer.Argument(
+        ..., exists=True, dir_okay=False, help="A text file, or .jsonl or .jsonl.gz with id and text"
+    ),
     note_id: Optional[str] = typer.Option(None, help="Which note of a .jsonl; without it, the first"),
 ) -> None:
     """Annotate a note with PIPELINE, a folder or an installed package."""
@@ -34,7 +36,7 @@ def main(
 
 def read_note(notes: Path, note_id: Optional[str]) -> str:
     """RETURNS (str): The text. RAISES (ValueError): There is no such note, or the file is damaged."""
-    if notes.suffix != ".jsonl":
+    if not notes.name.endswith((".jsonl", ".jsonl.gz")):
         return whole_text(notes)
     for row in jsonl_records(notes):
         if note_id is None or ("id" in row and str(row["id"]) == note_id):  # a command line has no numbers

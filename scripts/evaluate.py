@@ -13,7 +13,9 @@ from spacy.training import Example
 from spacy.util import dot_to_object, resolve_dot_names
 
 from spacy_clinicalbert.cli.app import read_overrides
+from spacy_clinicalbert.corpora.docs import ENTITY_HEADS, install_extensions
 from spacy_clinicalbert.corpora.mixed import MixedCorpora
+from spacy_clinicalbert.corpora.questions import to_ask
 from spacy_clinicalbert.loading import open_config, open_pipeline
 
 # Locals hold notes, and an error must not show them.
@@ -37,19 +39,30 @@ def main(
             raise ValueError(f"[{name}] of '{config}' is not spacy-clinicalbert.mixed_corpora.v1: use spacy evaluate.")
         (corpus,) = resolve_dot_names(loaded, [name])
         score_all(open_pipeline(model), corpus, loaded["training"]["score_weights"], output, samples)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         sys.exit(str(error))
 
 
 def score_all(nlp: Language, corpus: MixedCorpora, weights: Dict[str, Any], output: Path, samples: int) -> None:
-    """Score a pipeline on each of the corpora, print the scores that are weighed, and write all."""
+    """Score a pipeline on each of the corpora, print the scores that are weighed, and write all, after each corpus."""
+    install_extensions()
+    output.parent.mkdir(parents=True, exist_ok=True)
     scores: Dict[str, Dict[str, Any]] = {}
+    # Where several components write doc.ents, what it has is of none of them: each has its span group.
+    n_writers = sum(nlp.get_pipe_meta(name).factory in ENTITY_HEADS for name in nlp.pipe_names)
     for name, annotated in corpus.annotated.items():
         given = list(corpus.whole(nlp, [name]))
+        for example in given:
+            # Asked here, a question is asked once, and not in each of the bootstrap's samples.
+            if example.reference._.questions and example.predicted._.questions is None:
+                example.predicted._.questions = to_ask(example.reference._.questions)
         predicted = nlp.pipe([example.predicted for example in given])
         examples = [Example(doc, example.reference) for doc, example in zip(predicted, given)]
         found = Scorer(nlp).score(examples, per_component=True)
-        scores[name] = {head: found[head] for head in annotated}
+        scores[name] = {
+            head: {key: found[head][key] for key in found[head] if n_writers < 2 or not key.startswith("ents_")}
+            for head in annotated
+        }
         for head, values in scores[name].items():
             keys = [key for key in weights if isinstance(values.get(key), (int, float))]
             places = {}
@@ -57,8 +70,7 @@ def score_all(nlp: Language, corpus: MixedCorpora, weights: Dict[str, Any], outp
                 places = values["intervals"] = intervals(nlp.get_pipe(head), examples, keys, samples)
             shown = [f"{key} {values[key]:.4f}{show(places.get(key))}" for key in keys]
             print(f"{name}, {head}: {', '.join(shown)}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(scores, indent=1, default=float), encoding="utf8")
+        output.write_text(json.dumps(scores, indent=1, default=float), encoding="utf8")
 
 
 def intervals(pipe: Any, examples: List[Example], keys: List[str], n_samples: int) -> Dict[str, List[float]]:

@@ -1,4 +1,6 @@
+import gzip
 import importlib
+import sys
 
 import pytest
 import spacy
@@ -120,6 +122,37 @@ def test_without_warnings_is_quiet_about_the_hub_too():
     assert logging.get_verbosity() == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["init", "new", "notes.parquet"], ["labels", "p.cfg", "out"], ["train", "p.cfg", "--output", "out"]],
+    ids=lambda each: each[0],
+)
+def test_commands_say_which_extra_reads_a_corpus(folder, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (folder / "notes.parquet").touch()
+    config = """
+        [nlp]
+        lang = "en"
+        pipeline = ["textcat"]
+        [components]
+        [components.textcat]
+        factory = "textcat"
+        [corpora]
+        [corpora.train]
+        @readers = "spacy-clinicalbert.parquet.v1"
+        path = "notes.parquet"
+        [corpora.dev]
+        @readers = "spacy-clinicalbert.parquet.v1"
+        path = "notes.parquet"
+        [training]
+        seed = 0
+        gpu_allocator = null
+    """
+    (folder / "p.cfg").write_text("\n".join(map(str.strip, config.splitlines())))
+    done = run(*command)
+    assert done.exit_code == 1 and "pip install 'spacy-clinicalbert[corpora]'" in done.output
+
+
 @pytest.fixture
 def script():
     return lambda name, *arguments: CliRunner().invoke(importlib.import_module(f"scripts.{name}").app, list(arguments))
@@ -151,6 +184,11 @@ def test_convert_says_what_is_wrong(folder, script, arguments, said):
     [
         ("annotate", ("nowhere", "notes.jsonl"), "'nowhere' is neither the folder of a saved pipeline"),
         ("annotate", ("nowhere", "notes.jsonl", "--note-id", "n9"), "'notes.jsonl' has no note with the id 'n9'."),
+        (
+            "annotate",
+            ("nowhere", "notes.jsonl.gz", "--note-id", "n9"),
+            "'notes.jsonl.gz' has no note with the id 'n9'.",
+        ),
         ("evaluate", ("run", "note.cfg", "out.json"), "'note.cfg' is not a config"),
         ("evaluate", ("run", "plain.cfg", "out.json"), "[corpora.dev] of 'plain.cfg' is not"),
         ("evaluate", ("run", "plain.cfg", "out.json", "--smaples", "5"), "There is no option --smaples"),
@@ -159,6 +197,7 @@ def test_convert_says_what_is_wrong(folder, script, arguments, said):
 def test_scripts_say_what_is_wrong(folder, script, name, arguments, said):
     (folder / "run").mkdir()
     (folder / "notes.jsonl").write_text('{"id": "n1", "text": "SECRET"}\n', encoding="utf8")
+    (folder / "notes.jsonl.gz").write_bytes(gzip.compress((folder / "notes.jsonl").read_bytes()))
     plain = '[corpora]\n\n[corpora.dev]\n@readers = "spacy.Corpus.v1"\npath = null\n\n[training]\ndev_corpus = "corpora.dev"\n'
     (folder / "plain.cfg").write_text(plain, encoding="utf8")
     done = script(name, *arguments)

@@ -1,9 +1,13 @@
+import json
+from types import SimpleNamespace
+
 import numpy
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.training import Example
 
-from scripts.evaluate import intervals
+from scripts.evaluate import intervals, score_all
 from spacy_clinicalbert.corpora.docs import install_extensions
 
 
@@ -41,3 +45,25 @@ def test_what_is_of_one_article_is_drawn_together():
     intervals(pipe, make_examples(["a", "b", "c", "d"], ["x", "x", "y", "y"]), ["share"], 20)
     for drawn in pipe.seen:
         assert len(drawn) == 4 and drawn.count("x") in (0, 2, 4)
+
+
+def test_questions_of_a_corpus_are_asked_once(tmp_path):
+    asked = []
+
+    @Language.component("asked_recorder")
+    def record(doc):
+        asked.append(doc._.questions)
+        return doc
+
+    def whole(nlp, names):
+        examples = make_examples(["a", "b"], ["x", "y"])
+        if names == ["questions"]:
+            examples[0].reference._.questions = [{"id": 1, "question": "Why?", "label": "yes"}]
+        return examples
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("asked_recorder")
+    corpus = SimpleNamespace(annotated={"questions": {}, "notes": {}}, whole=whole)
+    score_all(nlp, corpus, {}, tmp_path / "new" / "scores.json", 0)
+    assert asked == [({"id": 1, "question": "Why?"},), None, None, None]  # without what it wants to hear
+    assert json.loads((tmp_path / "new" / "scores.json").read_text()) == {"questions": {}, "notes": {}}

@@ -37,15 +37,17 @@ def calibrate(
             raise ValueError(f"A plot is written as {' or '.join(SUFFIXES)}, not as '{plot.suffix}'.")
         if plot:
             _check_matplotlib()
-        found = calibrate_pipeline(pipeline, notes, output, precision, overrides)
+        found = calibrate_pipeline(
+            pipeline, notes, output, precision, overrides, say=lambda line: typer.echo(line, err=True)
+        )
+        typer.echo(calibration_tables(found))
+        typer.echo(f"Written to {output}")
+        if plot:
+            plot.parent.mkdir(parents=True, exist_ok=True)
+            plot_reliability(found, plot)
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
-    typer.echo(calibration_tables(found))
-    typer.echo(f"Written to {output}")
-    if plot:
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        plot_reliability(found, plot)
 
 
 def _check_matplotlib() -> None:

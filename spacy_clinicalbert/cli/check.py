@@ -65,12 +65,12 @@ def check(
             show_text=show_text,
             progress=lambda notes: tqdm(notes, unit=" notes", disable=None),  # None: only where somebody can see it
         )
+        typer.echo(to_json(sections) if as_json else to_table(sections))
         if html:
             write_page(sections, html)
-    except (UnusableCorpus, ImportError) as err:
+    except (UnusableCorpus, ImportError, OSError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(2) from None
-    typer.echo(to_json(sections) if as_json else to_table(sections))
     if checkpoint is None:
         typer.echo("Wordpieces were not counted. Name an encoder with --checkpoint.", err=True)
     raise typer.Exit(1 if has_errors(sections) else 0)

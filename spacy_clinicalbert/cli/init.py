@@ -1,5 +1,6 @@
 """`python -m spacy clinicalbert init`."""
 
+import shlex
 from pathlib import Path
 from typing import Optional
 
@@ -30,7 +31,7 @@ def init(
 
     try:
         found, said = new_project(folder, train, dev, encoder=encoder, epochs=epochs)
-    except (OSError, ValueError) as err:
+    except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     for line in said:
@@ -39,4 +40,4 @@ def init(
         if counts:
             typer.echo(f"{what}: {', '.join(f'{label} {n}' for label, n in counts.most_common())}")
     typer.echo(f"pipeline: clinicalbert, {', '.join(found.heads)}")
-    typer.echo(f"Now: cd {folder} && python -m spacy project run all")
+    typer.echo(f"Now: cd {shlex.quote(str(folder))} && python -m spacy project run all")

@@ -25,7 +25,7 @@ def labels(
     overrides = read_overrides(ctx.args)
     try:
         files = write_labels(open_config(config, overrides, needs=("training", "components")), output)
-    except (ValueError, OSError) as err:
+    except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     for name, path in files.items():

@@ -50,7 +50,7 @@ def plot(
                 raise ValueError(f"Two files would be drawn as '{name}-{kind}'. Give one of them to a call of its own.")
             pictures[f"{name}-{kind}"] = draw
         if pipeline and corpus:
-            pictures.update(draw_pipeline(pipeline, corpus, max_notes))
+            pictures.update(draw_pipeline(pipeline, corpus, max_notes, lambda line: typer.echo(line, err=True)))
         output.mkdir(parents=True, exist_ok=True)
         for name, draw in pictures.items():
             for suffix in SUFFIXES:

@@ -10,7 +10,7 @@ from .app import app
 @app.command()
 def quantize(
     pipeline: str = typer.Argument(..., help="A saved or installed pipeline with clinicalbert"),
-    notes: Path = typer.Argument(..., exists=True, dir_okay=False, help='JSON lines with "text", or .spacy'),
+    notes: Path = typer.Argument(..., exists=True, help='JSON lines with "text", .spacy, or a folder of these'),
     output: Path = typer.Argument(..., file_okay=False, help="Where to write the pipeline"),
     min_agreement: float = typer.Option(0.985, min=0, max=1, help="Least agreement with float32, in every head"),
     max_notes: int = typer.Option(400, min=4, help="Take no more notes than this"),

@@ -55,7 +55,7 @@ def train(
                 stdout=sys.stdout,
                 stderr=sys.stderr,
             )
-    except (OSError, RunError) as err:
+    except (ImportError, OSError, RunError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
     if stopped_by is not None:

@@ -63,17 +63,17 @@ def transfer(
             max_docs=max_notes,
             say=lambda line: typer.echo(line, err=True),
         )
+        typer.echo(transfer_tables(result))
+        for path in (json_path, plot):
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+        if json_path:
+            json_path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+        if plot:
+            plot_heat_map(result, plot)
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)
         raise typer.Exit(1) from err
-    typer.echo(transfer_tables(result))
-    for path in (json_path, plot):
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-    if json_path:
-        json_path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
-    if plot:
-        plot_heat_map(result, plot)
 
 
 def _pairs(option: str, values: List[str]) -> Dict[str, str]:

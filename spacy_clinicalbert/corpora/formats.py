@@ -6,6 +6,7 @@ from typing import Callable, Dict, Iterator
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from .brat import brat_records
 from .conll import conll_records
@@ -80,10 +81,19 @@ def read_corpus(source: str, nlp: Language, report: Report) -> Iterator[Doc]:
     if form != "spacy":
         yield from to_docs(FORMATS[form](path), nlp, report)
         return
+    yield from spacy_docs(Path(path), nlp.vocab)
+
+
+def spacy_docs(path: Path, vocab: Vocab) -> Iterator[Doc]:
+    """Read a .spacy file, or a folder of them.
+
+    YIELDS (Doc): The notes.
+    RAISES (ValueError): A file is damaged.
+    """
     install_extensions()
-    for file in sorted(Path(path).glob("*.spacy")) if Path(path).is_dir() else [Path(path)]:
+    for file in sorted(path.glob("*.spacy")) if path.is_dir() else [path]:
         try:
             docs = DocBin(store_user_data=True).from_disk(file)
-        except (EOFError, KeyError, ValueError, zlib.error):
+        except (EOFError, KeyError, TypeError, ValueError, zlib.error):
             raise ValueError(f"'{file}' is damaged, or no .spacy file.") from None
-        yield from docs.get_docs(nlp.vocab)
+        yield from docs.get_docs(vocab)

@@ -37,6 +37,8 @@ def check_record(record: Record, where: str) -> None:
     for name, kind in kinds.items():
         if not isinstance(record.get(name), (kind, type(None))):
             raise ValueError(f"{where} has '{name}' of another type than {kind.__name__}.")
+    if not all(labels is None or isinstance(labels, list) for labels in (record.get("annotated") or {}).values()):
+        raise ValueError(f"{where} has 'annotated' that is not an object of component → list of labels.")
     for name, spans in [("entities", record.get("entities", [])), *groups.items()]:
         for span in spans if isinstance(spans, list) else [[]]:
             whole = isinstance(span, list) and (len(span) == 3 or (len(span) == 4 and isinstance(span[3], dict)))

@@ -68,16 +68,20 @@ class Annotated:
             )
 
     def mark(self, corpus: str, example: Example) -> None:
-        """Write into `doc._.annotated` of a reference what its corpus is annotated for. "*" leaves what stands there: a single note
-        can have less.
+        """Write into `doc._.annotated` of a reference what its corpus is annotated for. A single note can have less than that, and says
+        so there itself.
 
         corpus (str): The corpus.
         example (Example): Its reference is changed.
         RAISES (ValueError): The reference has annotation from which a component of spaCy's would learn against what is stated.
         """
         stated, reference = self.corpora[corpus], example.reference
-        marks = dict(reference._.annotated or {})
-        marks.update({name: tuple(stated.get(name, ())) for name in self.components if stated.get(name) != EVERYTHING})
+        own = reference._.annotated or {}
+        marks = dict(own)
+        for name in self.components:
+            labels = stated.get(name, ())
+            if labels != EVERYTHING:
+                marks[name] = tuple(label for label in labels if own.get(name) is None or label in own[name])
         reference._.annotated = marks
         for name, factory in self.learning.items():
             if stated.get(name) == EVERYTHING:

@@ -92,7 +92,9 @@ def _measured(field: str, value: Value, record: PathologyRecord) -> Optional[Jso
     """Code and value of an Observation; None for a field that is none."""
     if field in STAGES:
         code = STAGES[field]["c" in (value.prefix or "")]
-        text = f"{value.prefix or ''}{value.value}{f'({value.suffix})' if value.suffix else ''}"
+        text = f"{value.prefix or ''}{value.value}" + "".join(
+            f"({each})" for each in (value.suffix or "").split(", ") if each
+        )
         found: Json = {"code": _code(*code), "valueCodeableConcept": {"text": text}}
         editions = {str(edition.value) for edition in record.edition}
         if value.system:

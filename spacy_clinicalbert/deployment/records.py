@@ -22,7 +22,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 
 from ..corpora.docs import ATTRIBUTES
 from ..pipeline.assertion import ASSERTION
-from ..pipeline.ner import SCORES
+from ..pipeline.confidence import SCORES
 from ..questions.answers import ANSWERS, answer_rows
 from ..summary.component import SUMMARY
 from ..summary.render import summary_rows

@@ -1,12 +1,10 @@
 """The spaCy component that encodes notes."""
 
 import logging
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from threading import Event
-from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
 
 from spacy import util
 from spacy.tokens import Doc
@@ -24,14 +22,14 @@ from .data import TOKENS, EncodedDoc, gradient_arrays, without_encoder
 from .listener import ClinicalBertListener
 from .model import predict_rows, publish
 from .pending import PendingUpdate
-from .plan import DocPlan, plan_docs
+from .plan import plan_docs
 from .shim import EncoderShim, shim_of
+from .stream import Planned, encode_ahead, gather
 
 logger = logging.getLogger(__name__)
 
 LEAST_ITEMS = {"max_batch_items": 1, "max_update_items": 1, "max_buffer_items": 1, "max_cache_items": 0}
 MAX_TOKENISED = 32  # Docs at a time: enough for the tokenizer's threads, and a buffer ends near its size
-Planned = Tuple[Doc, DocPlan]
 
 
 class ClinicalBert(Transformer):
@@ -157,38 +155,17 @@ class ClinicalBert(Transformer):
         YIELDS (Doc): Each Doc with its vectors. One that fails goes to the error handler, alone of its batch.
         """
         install_extensions()
-        thread, is_over = ThreadPoolExecutor(max_workers=1), Event()
-        waiting: Deque[Tuple[List[Planned], Future]] = deque()
-        try:
-            for buffer in self._buffers(stream, min(batch_size, MAX_TOKENISED)):
-                self._take_put_off_step()
-                self.shim.make_predictor()
-                plans = [plan for _, plan in buffer]
-                waiting.append((buffer, thread.submit(predict_rows, self.model, plans, lambda: not is_over.is_set())))
-                del buffer, plans
-                if len(waiting) > 1:
-                    yield from _give_out(self._publish(*waiting.popleft()))
-            while waiting:
-                yield from _give_out(self._publish(*waiting.popleft()))
-        finally:  # also where who reads breaks off
-            is_over.set()
-            thread.shutdown(wait=False, cancel_futures=True)
+        n_docs, n_pieces = min(batch_size, MAX_TOKENISED), self.cfg["max_buffer_items"]
+        buffers = gather(stream, partial(self._or_apart, self._plan), n_docs, n_pieces)
+        yield from encode_ahead(buffers, self._start, self._publish)
 
-    def _buffers(self, stream: Iterable[Doc], batch_size: int) -> Iterator[List["Planned"]]:
-        buffer: List[Planned] = []
-        n_items = 0
-        for docs in util.minibatch(stream, size=batch_size):
-            planned = self._or_apart(self._plan, list(docs))
-            buffer.extend(planned)
-            n_items += sum(len(plan.ids) for _, plan in planned)
-            del docs, planned
-            if n_items >= self.cfg["max_buffer_items"]:
-                yield buffer
-                buffer, n_items = [], 0
-        if buffer:
-            yield buffer
+    def _start(self, buffer: List[Planned], is_wanted: Callable[[], bool]) -> Callable[[], Any]:
+        """What encodes a buffer, in another thread. What must not happen there is done now."""
+        self._take_put_off_step()
+        self.shim.make_predictor()
+        return partial(predict_rows, self.model, [plan for _, plan in buffer], is_wanted)
 
-    def _publish(self, buffer: List["Planned"], vectors: Future) -> List[Doc]:
+    def _publish(self, buffer: List[Planned], vectors: Future) -> List[Doc]:
         def encode(planned: List[Planned]) -> List[Doc]:
             whole = planned is buffer
             found = vectors.result() if whole else predict_rows(self.model, [plan for _, plan in planned])
@@ -198,7 +175,7 @@ class ClinicalBert(Transformer):
 
         return self._or_apart(encode, buffer)
 
-    def _plan(self, docs: List[Doc]) -> List["Planned"]:
+    def _plan(self, docs: List[Doc]) -> List[Planned]:
         return list(zip(docs, plan_docs(self.model, docs)))
 
     def _or_apart(self, function: Callable[[List], List], items: List) -> List:
@@ -381,9 +358,3 @@ class ClinicalBert(Transformer):
 
 def _has_weights(model: Model) -> bool:
     return any(node.has_param(name) for node in model.walk() for name in node.param_names)
-
-
-def _give_out(docs: List[Doc]) -> Iterator[Doc]:
-    docs.reverse()
-    while docs:
-        yield docs.pop()  # behind the last component, nothing of it need be held

@@ -57,8 +57,10 @@ class Plan(NamedTuple):
 
 def tokenize(checkpoint: Checkpoint, texts: List[str]) -> Iterator[Tuple[ndarray, ndarray, ndarray]]:
     """YIELDS (Tuple[ndarray, ndarray, ndarray]): For each text the ids of its wordpieces, without special tokens, and the characters at which
-    these start and end, (n_pieces,) each."""
-    for encoding in checkpoint.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False):
+    these start and end, (n_pieces,) each. "[MASK]" and "</s>" in a text are text: what de-identification or a template left, and no mask or border."""
+    tokenizer = checkpoint.tokenizer.backend_tokenizer
+    tokenizer.encode_special_tokens = True  # each time, for transformers sets it back whenever it tokenises
+    for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
         starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
         yield numpy.array(encoding.ids, dtype="int64"), starts, ends
 

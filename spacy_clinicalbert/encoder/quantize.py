@@ -8,9 +8,10 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Un
 import numpy
 import torch
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from thinc.api import Config, Model
 
+from ..corpora.formats import spacy_docs
 from ..corpora.jsonl import jsonl_records
 from ..loading import find_pipeline, open_pipeline, save_pipeline
 from .agreement import agreement
@@ -127,8 +128,8 @@ def quantize_pipeline(
 
 
 def _read_texts(notes: Path, nlp: Language, max_notes: int) -> List[str]:
-    if notes.suffix == ".spacy":
-        texts = [doc.text for doc in DocBin().from_disk(notes).get_docs(nlp.vocab)]
+    if notes.suffix == ".spacy" or notes.is_dir():
+        texts = [doc.text for doc in spacy_docs(notes, nlp.vocab)]
     else:
         texts = [record["text"] for record in jsonl_records(notes)]
     texts = [text for text in dict.fromkeys(texts) if text.strip()]

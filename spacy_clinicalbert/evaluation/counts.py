@@ -35,7 +35,7 @@ def count_note(note: Note, found: Iterable[Answer], labels: List[str], left_out:
     counts = numpy.zeros((len(labels), N_COUNTS))
     by_label: Dict[str, Set[Answer]] = {label: set() for label in labels}
     found = list(found)
-    for answer, is_unknown in zip(found, _overlap(found, note.gaps)):
+    for answer, is_unknown in zip(found, overlap(found, note.gaps)):
         label = answer[2]
         if label not in note.labels or is_unknown:
             left_out[UNANNOTATED][label] += 1
@@ -52,12 +52,12 @@ def count_note(note: Note, found: Iterable[Answer], labels: List[str], left_out:
     for row, label in enumerate(labels):
         ours, theirs = by_label[label], gold[label]
         if ours or theirs:
-            overlapping = _overlap(ours, theirs).sum(), _overlap(theirs, ours).sum()
+            overlapping = overlap(ours, theirs).sum(), overlap(theirs, ours).sum()
             counts[row] = len(ours & theirs), len(ours), len(theirs), *overlapping
     return counts
 
 
-def _overlap(answers: Iterable[Answer], places: Iterable[Tuple[Any, ...]]) -> numpy.ndarray:
+def overlap(answers: Iterable[Answer], places: Iterable[Tuple[Any, ...]]) -> numpy.ndarray:
     """Which answers share a character with any of some places, in n log n. bool, (n_answers,)."""
     starts, ends = _borders(answers)
     begins, stops = _borders(places)

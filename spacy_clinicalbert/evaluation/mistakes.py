@@ -9,7 +9,8 @@ from spacy.tokens import Doc
 
 from ..deployment.annotator import Annotator, Failure
 from ..deployment.notes import make_note
-from ..pipeline.ner import confidences
+from ..pipeline.confidence import confidences
+from .counts import overlap
 from .gold import HEADS, Answer, Note, read_gold
 from .heads import Head, find_answers, find_heads, with_exclusive
 
@@ -121,8 +122,8 @@ def find_mistakes(nlp: Language, docs: List[Doc]) -> Mistakes:
 def _compare(task: str, number: int, note: Note, given: Given, labels: Set[str], found: Mistakes) -> None:
     answers = {
         answer: value
-        for answer, value in given.items()
-        if answer[2] in labels and not any(answer[0] < end and start < answer[1] for start, end in note.gaps)
+        for (answer, value), is_unknown in zip(given.items(), overlap(given, note.gaps))
+        if answer[2] in labels and not is_unknown
     }
     gold = {answer for answer in note.answers if answer[2] in labels}
     if task == "ents":

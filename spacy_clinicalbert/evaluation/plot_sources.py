@@ -1,6 +1,6 @@
 """What `python -m spacy clinicalbert plot` draws: files of the workflow by what stands in them, and a pipeline on annotated notes."""
 
-import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -9,6 +9,7 @@ from spacy.training import Example
 from spacy.util import load_config
 
 from ..corpora.docs import Report
+from ..corpora.files import json_file, json_lines
 from ..corpora.formats import read_corpus
 from ..loading import open_pipeline
 from .gold import spread
@@ -35,37 +36,46 @@ def draw_file(path: Path) -> Tuple[str, Draw]:
             return draw_file(path / "log.jsonl")
         found = sorted(path.glob(CHECKPOINT))
         if found:
-            return "training", lambda target: plot_curves(training_curves(found[-1]), target)
+            curves = training_curves(found[-1])
+            return "training", lambda target: plot_curves(curves, target)
     elif path.suffix == ".jsonl":
-        rows = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines() if line.strip()]
+        rows = [row for _, row in json_lines(path)]
         if any("group" in row and "step" in row for row in rows):
             return "pretraining", lambda target: plot_curves(pretraining_curves(rows), target)
         if any("seconds" in row and "system" in row for row in rows):
             return "speed", lambda target: plot_speeds(speeds(rows), target)
     elif path.suffix == ".json":
-        values = json.loads(path.read_text(encoding="utf8"))
+        values = json_file(path)
         if isinstance(values, dict) and {"task", "scores", "distances"} <= set(values):
             return "transfer", lambda target: plot_heat_map(values, target)
         groups = head_scores(values)
         if groups:
             return "scores", lambda target: plot_scores(groups, target, label="score, with its 95 % interval")
+        if _has_scores(values):
+            raise ValueError(f"The scores of '{path}' have no intervals: run scripts/evaluate.py with --samples 200.")
     raise ValueError(
         f"'{path}' cannot be drawn. Give the folder of a run of `spacy clinicalbert train` or `pretrain`, or a file of transfer --json, scripts/evaluate.py or benchmarks.throughput."
     )
 
 
-def draw_pipeline(pipeline: str, source: str, max_notes: Optional[int] = None) -> Dict[str, Draw]:
+def draw_pipeline(
+    pipeline: str, source: str, max_notes: Optional[int] = None, say: Callable[[str], None] = print
+) -> Dict[str, Draw]:
     """Score a pipeline on annotated notes, for pictures.
 
     pipeline (str): A folder or an installed package.
     source (str): Notes that it was not trained on; see `corpora.formats.read_corpus`.
     max_notes (Optional[int]): No more than these, at equal distances.
+    say (Callable[[str], None]): Gets a line on annotation that could not be kept, without text.
     RETURNS (Dict[str, Callable[[Path], None]]): Kind → what draws it: scores by label with intervals, confusion, and reliability where components have
         probabilities that can be calibrated.
     RAISES (ValueError): The notes are annotated for nothing that the pipeline finds.
     """
     nlp = open_pipeline(pipeline)
-    docs = spread(list(read_corpus(source, nlp, Report())), max_notes)
+    report = Report()
+    docs = spread(list(read_corpus(source, nlp, report)), max_notes)
+    if report.dropped:
+        say(f"{source}: {report}")
     mistakes = find_mistakes(nlp, docs)  # says what is wrong, if the notes have nothing
     if mistakes.failures:
         raise ValueError(f"The pipeline failed on {len(mistakes.failures)} notes: {mistakes.failures[0].reason}.")
@@ -90,25 +100,36 @@ def draw_pipeline(pipeline: str, source: str, max_notes: Optional[int] = None) -
 
 
 def training_curves(path: Path) -> Dict[str, Any]:
-    """path (Path): progress.json of a checkpoint. RETURNS (Dict): As `plot_curves` takes it: each score that counts in training, and their sum."""
-    progress = json.loads(path.read_text(encoding="utf8"))
-    training = load_config(path.parent / "config.cfg", interpolate=True)["training"]
+    """path (Path): progress.json of a checkpoint. RETURNS (Dict): As `plot_curves` takes it: each score that counts in training, where it was measured."""
+    progress = json_file(path)
+    # The pipeline's config is complete; that of the run may leave to spaCy what it does not set.
+    complete = path.parents[2] / "model-last" / "config.cfg"
+    training = load_config(complete if complete.is_file() else path.parent / "config.cfg", interpolate=True)["training"]
     evaluations = progress["evaluations"]
     steps = [number * training["eval_frequency"] for number in range(len(evaluations))]
     weights = {name: weight for name, weight in training["score_weights"].items() if weight}
     scores = {
-        name: (steps, [float(each["scores"].get(name) or 0.0) for each in evaluations])
+        name: (steps, [_number(each["scores"].get(name)) for each in evaluations])
         for name in weights
         if any(each["scores"].get(name) is not None for each in evaluations)
     }
-    losses = {name: (steps, [each["losses"].get(name, 0.0) for each in evaluations]) for name in progress["losses"]}
+    heads = dict.fromkeys(name for each in evaluations for name in each["losses"])
+    losses = {name: (steps, [each["losses"].get(name, 0.0) for each in evaluations]) for name in heads}
     # Losses are sums since the evaluation before, and of different kinds: each is shown against its greatest.
     relative = {
         name: (steps[1:], [value / max(max(values[1:]), 1e-9) for value in values[1:]])
         for name, (_, values) in losses.items()
         if len(values) > 1
     }
-    return {"development scores": scores, **({"losses, each against its greatest": relative} if relative else {})}
+    panels = {"development scores": scores, "losses, each against its greatest": relative}
+    if not any(panels.values()):
+        raise ValueError(f"'{path.parents[2]}' has no scores and no losses to draw yet.")
+    return {title: curves for title, curves in panels.items() if curves}
+
+
+def _number(score: Optional[float]) -> float:
+    """nan, which is not drawn, where there was nothing to score."""
+    return math.nan if score is None else float(score)
 
 
 def pretraining_curves(rows: List[Dict[str, Any]]) -> Dict[str, Any]:
@@ -144,6 +165,12 @@ def head_scores(values: Any) -> Dict[str, Dict[str, Place]]:
             if rows:
                 groups[f"{corpus}, {head}"] = rows
     return groups
+
+
+def _has_scores(values: Any) -> bool:
+    """Whether it is of the form corpus → head → score → value."""
+    heads = [head for each in values.values() if isinstance(each, dict) for head in each.values()] if isinstance(values, dict) else []  # fmt: skip
+    return any(isinstance(scores, dict) for scores in heads)
 
 
 def confusion(mistakes: Mistakes, task: str) -> Dict[Tuple[str, str], int]:

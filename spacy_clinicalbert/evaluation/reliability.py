@@ -1,7 +1,7 @@
 """Whether a pipeline's probabilities mean what they say: what `python -m spacy clinicalbert calibrate` does."""
 
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from spacy.training import Example
 from spacy.util import resolve_dot_names
@@ -21,6 +21,7 @@ def calibrate_pipeline(
     output: Path,
     precision: Optional[float] = None,
     overrides: Mapping[str, Any] = {},
+    say: Callable[[str], None] = print,
 ) -> Calibrations:
     """Calibrate every component that can be, and write the pipeline.
 
@@ -30,6 +31,7 @@ def calibrate_pipeline(
     output (Path): Where to write the pipeline.
     precision (Optional[float]): For thresholds, what a label's precision is to be at least; None sets none.
     overrides (Mapping[str, Any]): Settings of the training config, by their dotted names.
+    say (Callable[[str], None]): Gets a line on annotation that could not be kept, without text.
     RETURNS (Calibrations): What was done.
     RAISES (ValueError): No component can be calibrated, or the notes have no annotation for any.
     """
@@ -46,7 +48,10 @@ def calibrate_pipeline(
     elif overrides:
         raise ValueError(f"{', '.join(overrides)} are settings of a training config, and '{source}' is none.")
     else:
-        references = list(read_corpus(source, nlp, Report()))
+        report = Report()
+        references = list(read_corpus(source, nlp, report))
+        if report.dropped:
+            say(f"{source}: {report}")
     # Calibrating reads the vectors, which a cleaner takes off.
     cleaners = [name for name in nlp.pipe_names if nlp.get_pipe_meta(name).factory == "doc_cleaner"]
     with nlp.select_pipes(disable=cleaners):

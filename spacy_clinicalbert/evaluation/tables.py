@@ -78,4 +78,5 @@ def _names(labels: Iterable[str]) -> str:
 
 def _table(heads: List[str], rows: List[List[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    # A label may hold what ends a cell.
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -5,12 +5,12 @@ from itertools import combinations
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import numpy
-import spacy
 from spacy.language import Language
 
 from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
 from ..loading import open_pipeline
+from ..tokenizer import blank_clinical
 from . import counts as why
 from .counts import N_COUNTS, SCORES, count_note, micro_f1
 from .distance import content_words, corpus_distances
@@ -74,7 +74,7 @@ def transfer(
     described: Dict[str, Dict[str, Any]] = {}
     for name, source in corpora.items():
         report = Report()
-        docs = spread(list(read_corpus(source, spacy.blank("en"), report)), max_docs)
+        docs = spread(list(read_corpus(source, blank_clinical(), report)), max_docs)
         names = {head.name for each in heads.values() for head in each}
         gold[name] = read_gold(docs, task, names.union(HEADS[task]), label_map)
         if not gold[name].notes:
@@ -150,6 +150,8 @@ def _count(
     notes = corpus.notes
     if task == "cats":
         notes = [with_exclusive(note, heads, label_map) for note in notes]
+        # A class that the corpus has nowhere is not shared, whatever the others say of it.
+        notes = [note._replace(labels=note.labels & corpus.labels) for note in notes]
     counts = numpy.zeros((len(notes), len(labels), N_COUNTS))
     n_done = 0
     pairs = ((note.text, number) for number, note in enumerate(notes))

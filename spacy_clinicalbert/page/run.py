@@ -6,6 +6,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from ..corpora.docs import Report
 from ..deployment.annotator import Annotator
 from ..deployment.forms import write_whole
 from ..deployment.notes import Note
@@ -58,7 +59,8 @@ def render_file(
     RAISES (ValueError): There is no such note, the pipeline fails on it, or the notes have no annotation that fits. RAISES (OSError): A file cannot be
         read or written.
     """
-    docs = read_source(source)
+    report = Report()
+    docs = read_source(source, report)
     asked = choose_note(docs, note_id)
     if asked is None and (questions or extras.explain or extras.attention):
         raise ValueError(f"'{source}' has {len(docs)} notes: say by --id which of them it is about.")
@@ -69,7 +71,7 @@ def render_file(
         mistakes = find_mistakes(nlp, spread(docs, max_notes))
         page = errors_page(mistakes, name=f"What {Path(pipeline).name} gets wrong", about=about, max_errors=max_errors)
         wrong = f"{len(mistakes.entities)} entities and {len(mistakes.categories)} notes' categories"
-        said = f"{wrong} are not as the notes are annotated."
+        said = f"{wrong} are not as the notes are annotated.{f' {report}.' if report.dropped else ''}"
     else:
         problems: List[str] = []
         page = render_note(

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence
 
-import spacy
 from spacy.tokens import Doc
 
 from ..corpora.docs import Report, install_extensions
 from ..corpora.files import whole_text
 from ..corpora.formats import read_corpus
 from ..deployment.notes import TEXT, Note, make_note
+from ..tokenizer import blank_clinical
 
 
 class Asked(NamedTuple):
@@ -23,14 +23,15 @@ class Asked(NamedTuple):
     questions: Sequence[Any] = ()
 
 
-def read_source(source: str) -> List[Doc]:
+def read_source(source: str, report: Report) -> List[Doc]:
     """Read a file of notes, with their annotation if they have any.
 
     source (str): A .txt file, or what `corpora.formats.read_corpus` takes.
+    report (Report): Counts what is read, kept and dropped.
     RETURNS (List[Doc]): The notes.
     RAISES (ValueError): It is not there, damaged, of no known format, or has no notes. RAISES (OSError): It cannot be read.
     """
-    nlp = spacy.blank("en")
+    nlp = blank_clinical()
     if source.lower().endswith(TEXT):
         if not Path(source).is_file():
             raise ValueError(f"'{source}' is not there.")
@@ -38,7 +39,7 @@ def read_source(source: str) -> List[Doc]:
         nlp.max_length = 2**31
         docs = [nlp.make_doc(whole_text(source).removeprefix("\ufeff"))]
     else:
-        docs = list(read_corpus(source, nlp, Report()))
+        docs = list(read_corpus(source, nlp, report))
     if not any(doc.text.strip() for doc in docs):
         raise ValueError(f"'{source}' has no notes with text.")
     return docs

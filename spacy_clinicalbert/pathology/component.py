@@ -12,6 +12,7 @@ from .invasion import find_invasion
 from .margins import find_margins
 from .markers import find_markers
 from .nodes import find_nodes
+from .pd_l1 import find_pd_l1
 from .procedures import find_procedures
 from .record import Evidence, PathologyRecord, Value
 from .sites import find_sites
@@ -20,7 +21,7 @@ from .stage import find_stage
 from .types import find_types
 
 FINDERS: Tuple[Callable[[Report], Iterator[Found]], ...] = (
-    find_sites, find_procedures, find_types, find_grades, find_sizes, find_margins, find_invasion, find_nodes, find_stage, find_markers,
+    find_sites, find_procedures, find_types, find_grades, find_sizes, find_margins, find_invasion, find_nodes, find_stage, find_markers, find_pd_l1,
 )  # fmt: skip
 
 
@@ -79,7 +80,13 @@ def read_report(text: str) -> PathologyRecord:
     for finder in FINDERS:
         for found in finder(report):
             key = (found.field, str(found.value), found.extra.get("name"), found.apart)
-            entries.setdefault(key, (found, []))[1].append(_place(text, report, found))
+            first, places = entries.setdefault(key, (found, []))
+            places.append(_place(text, report, found))
+            if "suffix" in found.extra and "suffix" not in first.extra:  # what one place says of a category holds of it
+                entries[key] = (
+                    first._replace(attributes=(*first.attributes, ("suffix", found.extra["suffix"]))),
+                    places,
+                )
     record = PathologyRecord()
     for found, places in sorted(entries.values(), key=lambda each: min(each[1])):
         evidence = [Evidence(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))]

@@ -2,7 +2,10 @@
 
 import re
 from bisect import bisect_right
-from typing import List, NamedTuple, Tuple
+from functools import lru_cache
+from typing import List, NamedTuple, Pattern, Tuple
+
+from .terms import load_terms
 
 UNFINISHED = tuple("the of to in and or with is are by for from a an at".split())  # a sentence goes on behind these
 
@@ -14,6 +17,15 @@ _GOES_ON = re.compile(
     rf"(?:\b(?:{'|'.join([*UNFINISHED, *(word.upper() for word in UNFINISHED if word != 'a')])})|[A-Za-z]-)$"
 )
 _WIDTH = 50  # characters; lines that wrap are longer
+# The first words of an item's name, and what goes on behind them, whether a colon follows or not: "Lymphovascular" / "Invasion: Absent".
+_FIRST = re.compile(
+    r"\b(?:(?P<invasion>\w*vascular|\w*lymphatic|venous|\w*neural|capsular)|(?P<node>lymph)|(?P<margin>surgical|resection))$",
+    re.IGNORECASE,
+)
+_SECOND = {
+    name: re.compile(word, re.IGNORECASE)
+    for name, word in (("invasion", r"(?:space\s)?invasion\b"), ("node", r"nodes?\b"), ("margin", r"margins?\b"))
+}
 
 
 class Lines(NamedTuple):
@@ -70,9 +82,36 @@ def _stop(line: str, report: str, start: int, end: int) -> Tuple[str, int]:
     first = report[begin : begin + 1]
     if not line or line[-1] == ":" or _GOES_ON.search(line[-6:]):
         return " ", begin
-    item = bool(bullet or _LABEL.match(report, begin) or _ITEM.match(report, begin))
     empty = report.count("\n", start, end) > 1
+    if not (bullet or empty) and _is_cut(line, report, begin):
+        return " ", begin
+    item = bool(bullet or _LABEL.match(report, begin) or _ITEM.match(report, begin))
     if not (item or empty or (len(line) < _WIDTH and first.isupper() and line[-1] != ",")):
         return " ", begin
     mark = "." if first.isupper() or (empty and first.islower() and not item) else ";"
     return (" " if line[-1] == mark or line[-1] == ";" else mark + " "), begin
+
+
+def _is_cut(line: str, report: str, begin: int) -> bool:
+    """Whether a break goes through a name: "Invasive Ductal" / "Carcinoma", "Radical" / "Nephrectomy"."""
+    first = _FIRST.search(line[-20:])
+    if first and first.lastgroup and _SECOND[first.lastgroup].match(report, begin):
+        return True
+    return not _ITEM.match(report, begin) and any(
+        before.search(line[-40:]) and behind.match(report, begin, begin + 90) for before, behind in _names()
+    )
+
+
+@lru_cache
+def _names() -> List[Tuple[Pattern[str], Pattern[str]]]:
+    """How a type or an operation begins at the end of a line, and how it goes on."""
+    types, operations = load_terms()["types"], load_terms()["procedures"]
+    qualifiers = f"(?:{types['qualifiers']}|cell)"
+    return [
+        (re.compile(rf"\b{before}$", re.IGNORECASE), re.compile(rf"{behind}(?![a-z])", re.IGNORECASE))
+        for before, behind in (
+            (qualifiers, rf"(?:{qualifiers}\s){{0,3}}(?:{types['heads']})"),
+            (f"(?:{operations['modifiers']})", f"(?:{operations['heads']})"),
+            ("(?:well|moderately|poorly)", "differentiated"),
+        )
+    ]

@@ -10,17 +10,17 @@ from .terms import Vocabulary
 NAMES: Dict[str, str] = {
     "ER": r"estrogen\W?receptors?(?:\s\(ER\))?|oestrogen\W?receptors?|ER(?![a-z])",
     "PR": r"progesterone\W?receptors?(?:\s\(PR\))?|PR(?![a-z])|PgR",
-    "HER2": r"HER\W?2(?:\s?/\s?neu)?|c-?erbB-?2",
+    "HER2": r"HER\W?2(?:[\s/-]{1,3}neu)?|c-?erbB-?2",
     "Ki-67": r"Ki\W?67|MIB\W?1",
     "MSI": r"microsatellite\W(?:instability|status|stable|unstable)|MSI(?![a-z])|MSS(?![a-z])",
     "MLH1": r"h?MLH\W?1", "MSH2": r"h?MSH\W?2", "MSH6": r"h?MSH\W?6", "PMS2": r"h?PMS\W?2",
     "PD-L1": r"PD\W?L1", "p16": r"p16(?:INK4a)?", "p53": r"p53", "p63": r"p63", "p40": r"p40", "EGFR": r"EGFR", "KRAS": r"K\W?RAS", "BRAF": r"BRAF(?:\sV600E)?",
     "HPV": r"HPV(?:\W?16)?", "ALK": r"ALK(?![a-z])", "TTF1": r"TTF\W?1", "WT1": r"WT\W?1", "S100": r"S\W?100", "HMB-45": r"HMB\W?45", "Melan-A": r"melan\W?A|MART\W?1",
-    "vimentin": r"vimentin", "HMWCK": r"HMW\W?(?:cyto)?keratins?|HMWCK", "pancytokeratin": r"pan\W?(?:cyto)?keratin", "AE1/AE3": r"(?:cyto)?keratin\s?\(?AE1\W{1,3}(?:AE)?3\)?|AE\W?1\W{1,3}(?:AE)?3",
+    "vimentin": r"vimentin", "HMWCK": r"HMW\W?(?:cyto)?keratins?|HMWCK", "pancytokeratin": r"pan\W?(?:cyto)?keratin(?!s?\s?\(?AE\W?1)", "AE1/AE3": r"(?:pan\W?)?(?:cyto)?keratin\s?\(?AE1\W{1,3}(?:AE)?3\)?|AE\W?1\W{1,3}(?:AE)?3",
     "CK5/6": r"CK\W?5/6", "CK7": r"CK\W?7|cytokeratin\W?7", "CK19": r"CK\W?19|cytokeratin\W?19", "CK20": r"CK\W?20|cytokeratin\W?20",
     "chromogranin": r"chromogranin(?:\sA)?", "synaptophysin": r"synaptophysin", "CD56": r"CD\W?56", "CD10": r"CD10", "CD117": r"CD117|c-?kit", "CD34": r"CD34", "CD30": r"CD30", "CD99": r"CD99",
     "PLAP": r"PLAP", "AFP": r"alpha\W?feto\W?protein|AFP", "OCT3/4": r"OCT\W?(?:3/)?4", "HBME-1": r"HBME\W?1", "Galectin-3": r"galectin\W?3", "calretinin": r"calretinin", "D2-40": r"D2\W?40",
-    "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
+    "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"(?:alpha\W?)?inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
     "CAM 5.2": r"CAM\W?5\W?2", "EBV": r"EBV|EBER|epstein\W?barr virus", "napsin A": r"napsin(?:\WA)?(?![a-z])", "CA9": r"CA\W?(?:IX|9)(?![\d-])|carbonic\sanhydrase\s(?:IX|9)", "mesothelin": r"mesothelin", "B72.3": r"B72\.3", "Ber-EP4": r"Ber\W?EP\W?4", "MOC-31": r"MOC\W?31",
     "CD3": r"CD\W?3(?!\d)", "CD5": r"CD\W?5(?!\d)", "CD15": r"CD\W?15", "CD20": r"CD\W?20", "CD31": r"CD\W?31", "CD44": r"CD\W?44", "CD45": r"CD\W?45|LCA(?![a-z])|leu[ck]ocyte common antigen", "CD68": r"CD\W?68", "CD138": r"CD\W?138", "HepPar-1": r"hep\W?par\W?1?|hepatocyte(?=\s?[(:])|hepatocyte(?:\sspecific)?\santigen", "glypican-3": r"glypican\W?3", "arginase-1": r"arginase(?:\W?1)?", "villin": r"villin",
     "HSP27": r"HSP\W?27", "CK14": r"CK\W?14", "CK17": r"CK\W?17", "MUC6": r"MUC\W?6", "SMAD4": r"SMAD\W?4|DPC\W?4", "INI1": r"INI\W?1", "MDM2": r"MDM2", "CDK4": r"CDK4", "thrombomodulin": r"thrombomodulin", "glucagon": r"glucagon", "insulin": r"insulin(?![a-z-])", "gastrin": r"gastrin(?![a-z])", "somatostatin": r"somatostatin", "CD43": r"CD\W?43", "CD4": r"CD\W?4(?!\d)", "CD8": r"CD\W?8(?!\d)", "CD21": r"CD\W?21(?!\d)", "CD23": r"CD\W?23(?!\d)", "CD57": r"CD\W?57", "CD79a": r"CD\W?79a?", "SF-1": r"SF\W1(?!\d)", "LIN28": r"LIN\W?28", "annexin A10": r"annexin\sA10",
@@ -28,17 +28,18 @@ NAMES: Dict[str, str] = {
 }  # fmt: skip
 _VOCABULARY = Vocabulary(NAMES, behind="")
 _RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|detected\b|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)/]|$))"
-_OTHERS = r"(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?)\b)"  # whose result it is instead
+_OTHERS = r"(?!\s(?:stain\w{0,3}\s)?for\b)(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?)\b)"  # whose result it is instead
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
 _HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
+_RATIO = r"(?:\d{1,2}\.\d{1,2}[,;\s(]{1,3}(?=(?:not\s|non\W?|un)?amplified))?"  # of in situ hybridisation
 # Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
     rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
-    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|(?:by\s)?(?:IHC|[FCDS]{{0,2}}ISH|PCR)|protein|gene|score|immunostain|receptors?|antigen|\((?:FISH|IHC)\))){{0,4}}[\s:.,)\-]{{0,4}}{_HOW}{_RESULT}{_OTHERS})",
+    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|(?:by\s)?(?:IHC|[FCDS]{{0,2}}ISH|PCR)|protein|gene|score|immunostain|receptors?|antigen|ratio|\((?:FISH|IHC)\))|/CEP\W?17){{0,4}}[\s:.,)\-]{{0,4}}{_RATIO}{_HOW}{_RESULT}{_OTHERS})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?:\s?\((?:clone\s)?(?=[^)\s]{0,9}\d)[\w/-]{2,10}(?:\s\w{1,12})?\))?(?:\s(?:TPS|CPS|(?:tumou?r\sproportion|combined\spositive)\sscore|shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:=,\s(]){0,7}\s?(?P<value>[<>~]?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
+    r"(?:\s?\((?:clone\s)?(?=[^)\s]{0,9}\d)[\w/-]{2,10}(?:\s\w{1,12})?\))?(?:\s(?:by|IHC|immunohistochemistry|shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|negative(?=[,\s]{0,2}(?:\(|<|less\s))|low|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:=,\s(]){0,7}\s?(?P<value>(?:[<>~]|less\sthan\s)?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
 _SCORE = re.compile(
@@ -75,8 +76,13 @@ _NEXT = re.compile(
 # In front of a list.
 _FOR = re.compile(
     r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:for|with)"
-    r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}$"
+    r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}(?P<unknown>(?:[a-z][\w-]{2,20},\s(?:and\s|or\s)?){1,3})?$"
     r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
+    re.IGNORECASE,
+)
+# What is no marker where a list begins with another word than a marker's: "negative for carcinoma, CK7".
+_NO_MARKER = re.compile(
+    r"\b(?:\w*oma|malignan\w+|tumou?rs?|metasta\w+|neoplas\w+|dysplasia|invasion|mucin|necrosis|amyloid|organisms?|fung\w+|\w+cells?)\b",
     re.IGNORECASE,
 )
 _NO_SCORE = re.compile(
@@ -122,7 +128,9 @@ def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
         else:
             yield _found(name, _value(result), start, direct.end())
     if percent := _PERCENT.match(text, end):
-        yield _found(name, re.sub(r"\s", "", percent["value"]), start, percent.end())
+        yield _found(
+            name, re.sub(r"\s", "", re.sub(r"less\sthan", "<", percent["value"].lower())), start, percent.end()
+        )
     if score := _SCORE.match(text, end):
         value = score["value"] if score["value"].endswith("+") else f"score {score['value']}"
         yield _found(name, value, start, score.end())
@@ -173,6 +181,14 @@ def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
     first, last = run[0][1].start(), run[-1][1].end()
     low = max(0, first - 90)
     before = _FOR.search(text[low:first])
+    if (
+        before
+        and before["unknown"]
+        and (
+            len(run) == 1 or _NO_MARKER.search(before["unknown"]) or _ARE.match(text, last) or _DIRECT.match(text, last)
+        )
+    ):
+        before = None
     if before and not (
         before["express"] is None
         and before["item"] is None

@@ -34,7 +34,10 @@ class Value(BaseModel):
     )
     name: Optional[str] = Field(default=None, description="the marker")
     prefix: Optional[str] = Field(default=None, description="of a TNM category: p, c, y, r, a and their combinations")
-    suffix: Optional[str] = Field(default=None, description="m: several tumours")
+    suffix: Optional[str] = Field(
+        default=None,
+        description="of a T category m: several tumours; of an N category how it was found: i+, mol-, sn, f, or several with commas",
+    )
     system: Optional[str] = Field(default=None, description="FIGO, where the stage group is FIGO's")
     part: bool = Field(default=False, description="a count of one container or station, not of the whole report")
     in_situ: bool = False

@@ -48,9 +48,15 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci",
+    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci|(?:colloid(?:al)?|adenomat(?:ous|oid)|hyperplastic|fibr(?:ous|otic)|calcified|satellite|benign|(?<!and\s)cystic)\s(?:\w{1,12}\s)?nodul",
     re.IGNORECASE,
 )
+# "A specimen with a tumour": what stands before has it, and is not measured.
+_HOLDS = re.compile(
+    r"\b(?:with|contain\w{0,3}|reveal\w{0,3}|show\w{0,3}|demonstrat\w{0,3}|has)[\s.]{1,3}(?:an?|one|the)\s(?:[a-z-]{1,14}\s){0,2}$",
+    re.IGNORECASE,
+)
+_NOT_HOLDER = re.compile(r"lymph|node[^u]|polyp|metasta|margin|thick|depth|in situ", re.IGNORECASE)
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
     rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below"
@@ -63,7 +69,7 @@ _START = re.compile(r"\d+")
 _COMPARED = re.compile(r"(?:(?:more|less|greater|larger|smaller) than(?: or equal to)?|[<>]=?|[≤≥])\s?$", re.IGNORECASE)
 
 
-_GLUED = re.compile(r"[\w.,/-]$|\d:$")  # no number begins here
+_GLUED = re.compile(r"[\w.,/-]$|\d:$|\d\s?[x×]\s?$", re.IGNORECASE)  # no number begins here, and no list in its middle
 # What an item about size is of, where it is not the invasive tumour.
 _NOT_TUMOUR = re.compile(
     r"(?:in situ|intraductal|DCIS)\b[^:]{0,45}(?:gross|microscopic)\b[^:]{0,25}measurement\W{0,3}$|(?:length|nerve|cornea|ureter|vein|artery|pupil)[^:;]{0,30}diameter\W{0,3}$|(?:weight\s?:[^:]{0,20}|(?:specimen|prostate|gland|biopsy|metasta\w{1,3}|deposit)\W{1,3})size\W{0,3}$",
@@ -96,7 +102,7 @@ def find_sizes(report: Report) -> Iterator[Found]:
     for place in _START.finditer(text):
         match = (
             None
-            if place.start() < last or _GLUED.search(text[max(0, place.start() - 2) : place.start()])
+            if place.start() < last or _GLUED.search(text[max(0, place.start() - 4) : place.start()])
             else _SIZE.match(text, place.start())
         )
         if not match or clinical[place.start()]:
@@ -142,8 +148,13 @@ def _is_measured(text: str, start: int, end: int) -> bool:
     """Whether it is a tumour that the words around a size speak of."""
     before = text[max(0, start - 90) : start]
     measuring = _MEASURING.search(before) if has(before, _TUMOUR_WORDS) else None
-    if measuring and not _OTHER.search(before[max(0, measuring.start() - 22) :]):
-        return True
+    if measuring:
+        holds = _HOLDS.search(before[: measuring.start()])
+        low = max(0, measuring.start() - 22)
+        if not _OTHER.search(before[(holds.start() if holds else low) :]) and not (
+            holds and _NOT_HOLDER.search(before[min(low, max(0, holds.start() - 22)) :])
+        ):
+            return True
     same = _SAME_SUBJECT.search(text[max(0, start - 240) : start]) if has(before[-40:], ("measur",)) else None
     if same and not _NOT_SUBJECT.search(same.group()):
         return True

@@ -16,6 +16,7 @@ _T = re.compile(
 _NODAL = (
     r"(?P<value>[0-3xXOo](?:mic?|\s?\(mic?\)|[a-c])?)(?P<how>(?:\s?\((?:i|mol|sn|f)\s?[+-]?\)){0,3})(?![a-zA-LN-Z0-9])"
 )
+_HOW = re.compile(r"\(([^)]+)\)")
 _N = re.compile(rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?{_NODAL}")
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
 _ALONE = re.compile(rf"(?P<letter>[NM])\s?{_NODAL}")
@@ -41,18 +42,25 @@ _CONTEXT = re.compile(
     r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE
 )
 _EDITION = re.compile(
-    r"\b(?:AJCC|UICC|TNM)[^.;]{0,40}?\b(?P<a>[4-8])(?:th)?\s?(?:ed\b|edition)|\b(?P<b>[4-8])th\s?(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|(?:\bTNM |\bstag\w{1,4}\s?\(?)(?P<c>[4-8])(?:th)?(?=\W{1,2}p?T)",
+    r"\b(?:AJCC|UICC|TNM)[^;]{0,40}?\b(?P<a>[4-8])(?:th)?[.\s]{0,2}(?:ed\b|edition)|\b(?P<b>[4-8])th[.\s]{0,2}(?:ed\b|edition)[^.;]{0,25}(?:AJCC|UICC|TNM)|(?:\bTNM |\bstag\w{1,4}\s?\(?)(?P<c>[4-8])(?:th)?(?=\W{1,2}p?T)",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r"\b(?P<figo>FIGO\s)?(?:AJCC |pathologic(?:al)? |clinical )?stage(?:\s?group(?:ing)?)?(?P<late>\s?[(]?FIGO[)]?)?\s?(?:\(\d{4}\)\s?)?[:=]?\s?(?P<value>(?:(?-i:I)|IV|III|II)(?:[ABC]\d?)?)(?![\w/]|\s?of\s)",
+    r"\b(?P<figo>FIGO[\s-](?:\(?\d{4}\)?[\s-])?)?(?:AJCC |pathologic(?:al)? |clinical )?stag(?:e|ing)(?:\s?group(?:ing)?)?(?P<late>\s?[(]?FIGO[)]?)?\s?(?:\(\d{4}\)\s?)?[:=]?\s?(?P<value>(?:(?-i:I)|IV|III|II)(?:[ABC]\d?)?)(?![\w/]|\s?of\s)(?P<behind>\s?[,(]\s?FIGO\b)?",
     re.IGNORECASE,
 )
-# FIGO has grades too: without the word "stage", the stage is told by its letter, by a colon, or by being the fourth.
+# FIGO has grades too. Without the word "stage", a letter, a colon or being the fourth tell the stage; of others (`bare`), that no grade and no type stands around.
 _FIGO = re.compile(
-    r"\bFIGO\s?(?:\(?\d{4}\)?\s?)?(?:[:=]\s?(?P<item>(?:IV|III|II|I)(?:[ABC]\d?)?)|(?P<value>(?:III|II|I)[ABC]\d?|IV[ABC]?))(?![\w/]|\s?of\s)"
+    r"\bFIGO\s?(?:\(?\d{4}\)?\s?)?(?:[:=]\s?(?P<item>(?:IV|III|II|I)(?:[ABC]\d?)?)|(?P<value>(?:III|II|I)[ABC]\d?|IV[ABC]?)|(?P<bare>III|II|I))(?![\w/]|\s?of\s)"
 )
-_FIGO_GRADE = re.compile(r"\b(?:grad\w{1,4}|differentiat\w{1,4})\b[^.;:]{0,20}$", re.IGNORECASE)
+_FIGO_GRADE = re.compile(r"\b(?:grad\w{1,4}|differentiat\w{1,4})\b(?:[^.;:]{0,20}|\s?:\s?)$", re.IGNORECASE)
+_FIGO_TYPE = re.compile(
+    r"\b(?:grad\w{1,4}|differentiat\w{1,4}|endometrioid|\w{2,12}oma)\b(?:[^.;:]{0,45}|\s?:\s?)$", re.IGNORECASE
+)
+_FIGO_BEHIND = re.compile(
+    r"\s?[,(]?\s?(?:(?:histologic|nuclear|architectural)\s)?grad|\s?(?:-|to|or|and)\s?I|\s?[,(]?\s?[A-Z]?[a-z]*\s?differentiated",
+    re.IGNORECASE,
+)
 
 
 def find_stage(report: Report) -> Iterator[Found]:
@@ -104,11 +112,15 @@ def find_stage(report: Report) -> Iterator[Found]:
                 or _NO_GROUP.search(text, max(0, match.start() - 60), match.end() + 15)
                 or (match["value"] == "I" and _PRONOUN.match(text, match.end()))
             ):
-                system = (("system", "FIGO"),) if match["figo"] or match["late"] else ()
+                system = (("system", "FIGO"),) if match["figo"] or match["late"] or match["behind"] else ()
                 yield Found("stage_group", match["value"].upper(), *match.span(), system)
         for match in _FIGO.finditer(text, low, high):
-            if not (clinical[match.start()] or _FIGO_GRADE.search(text[max(0, match.start() - 30) : match.start()])):
-                yield Found("stage_group", match["item"] or match["value"], *match.span(), (("system", "FIGO"),))
+            before = text[max(0, match.start() - 60) : match.start()]
+            if match["bare"] and (_FIGO_TYPE.search(before) or _FIGO_BEHIND.match(text, match.end())):
+                continue
+            if not (clinical[match.start()] or _FIGO_GRADE.search(before)):
+                value = match["item"] or match["value"] or match["bare"]
+                yield Found("stage_group", value, *match.span(), (("system", "FIGO"),))
 
 
 def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional[int] = None) -> Found:
@@ -117,10 +129,12 @@ def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional
         head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
         value = head + value[1:].lower()
     attributes: Tuple[Tuple[str, str], ...] = (("prefix", prefix),) if prefix else ()
-    if match.groupdict().get("m"):
-        attributes += (("suffix", "m"),)
+    how = match.groupdict().get("how") or ""
+    suffix = "m" if match.groupdict().get("m") else ", ".join(re.sub(r"\s", "", each) for each in _HOW.findall(how))
+    if suffix:
+        attributes += (("suffix", suffix),)
     if start is None:
         prefixed = match.groupdict().get("prefix")
         start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
-    end = match.end("how" if match.groupdict().get("how") else "value")
+    end = match.end("how" if how else "value")
     return Found(field, field[1] + value, start, end, attributes)

@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, NamedTuple
 
 import numpy
 
+N_TRIED = 100  # thresholds
 N_BINS = 15  # Guo et al.
 LIMITS = (0.05, 20.0)  # of a temperature
 NEVER = 2.0  # a threshold that no probability reaches
@@ -162,6 +163,28 @@ def threshold_for_f1(probabilities: numpy.ndarray, right: numpy.ndarray) -> floa
     f1[sorted_[:-1] == sorted_[1:]] = -1  # equal probabilities pass together
     best = int(f1.argmax())
     return float(sorted_[best] + sorted_[best + 1]) / 2
+
+
+def threshold_for_macro_f1(probabilities: numpy.ndarray, right: numpy.ndarray, known: numpy.ndarray) -> float:
+    """The one threshold for all labels with the best mean of their F1, of as many as `N_TRIED`, each halfway between a probability of what holds and the next
+    below; of several, the highest.
+
+    probabilities (ndarray): (n, n_labels).
+    right (ndarray): bool, the same shape: whether a label holds; once at least. Labels that never hold do not count.
+    known (ndarray): bool, the same shape: whether that is annotated.
+    """
+    right = right & known
+    there = right.any(axis=0)
+    probabilities, right, known = probabilities[:, there], right[:, there], known[:, there]
+    levels = numpy.unique(numpy.append(probabilities[known], [0.0, 1.0]))
+    least = numpy.quantile(probabilities[right], numpy.linspace(1, 0, N_TRIED), method="nearest")
+    places = numpy.maximum(numpy.searchsorted(levels, least), 1)
+    tried = (levels[places] + levels[places - 1]) / 2
+    f1 = []
+    for threshold in tried:
+        taken = (probabilities >= threshold) & known
+        f1.append((2 * (taken & right).sum(axis=0) / (taken.sum(axis=0) + right.sum(axis=0))).mean())
+    return float(tried[int(numpy.argmax(f1))])
 
 
 def calibrate(logits: numpy.ndarray, truth: numpy.ndarray, groups: numpy.ndarray) -> Calibration:

@@ -20,18 +20,19 @@ from thinc.types import Floats2d
 from ..corpora.docs import install_extensions
 from ..corpora.missing import known_labels
 from .calibration import Calibration
+from .confidence import SCORES, install_confidence
 from .crf import N_SCORED, OUTSIDE, UNKNOWN, Spans, best_of_overlapping, trim
 from .gold import Targets, make_targets, read_gold
 from .head import Head
 from .modes import MODES, Mode
 from .ner_calibration import calibrate_ner, join
+from .ner_loss import chain_loss
 from .ner_scorer import score_ner
 from .token_tags import find_words
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 128  # Docs at a time in calibrating
-SCORES = "scores"  # in a span group's attrs, where spaCy's spancat has them too
 
 
 class Found(NamedTuple):
@@ -108,8 +109,7 @@ class ClinicalNer(Head):
             raise ValueError(f"Set the temperature of '{name}' above 0, and its label_smoothing from 0 to below 1.")
         self._as_configured = {"thresholds": dict(thresholds or {}), "temperature": temperature}
         install_extensions()
-        if not Span.has_extension("confidence"):
-            Span.set_extension("confidence", getter=confidence)
+        install_confidence()
 
     @property
     def labels(self) -> Tuple[str, ...]:
@@ -298,23 +298,14 @@ class ClinicalNer(Head):
     def _loss(self, docs: List[Doc], targets: Targets, scores: List[Floats2d]) -> Tuple[float, List[Floats2d]]:
         everything = self._on_host(scores)
         lengths, words = self._words(docs, everything)
-        host, (tags, active) = everything[words], (each[words] for each in targets)
-        given, log_all = self._mode.marginals(host, lengths, active=active)
-        wished, log_known = self._mode.marginals(host, lengths, active=active, tags=tags)
-        # The gradient of a log-linear model: expected less observed counts (Sutton and McCallum 2012, section 5.1).
-        share = self.cfg["label_smoothing"]
-        wished += share * ((1 - wished) / (N_SCORED * (len(self.labels) if self._mode.is_joint else 1)) - wished)
+        known = Targets(*(each[words] for each in targets))
         weights = numpy.array([self.cfg["class_weights"].get(label, 1.0) for label in self.labels], dtype="f")
-        weights = numpy.where(tags > OUTSIDE, weights, numpy.float32(1))
-        if self._mode.is_joint:
-            weights = numpy.broadcast_to(weights.prod(axis=1, keepdims=True), tags.shape)
-        weights = weights * (active & (tags != UNKNOWN))
         gradient = numpy.zeros_like(everything)
-        gradient[words] = ((given - wished).reshape(-1, N_SCORED, len(self.labels)) * weights[:, None]).reshape(
-            host.shape
+        loss, gradient[words] = chain_loss(
+            everything[words], lengths, known, self._mode, weights, self.cfg["label_smoothing"]
         )
         d_scores = cast(List[Floats2d], numpy.split(gradient, numpy.cumsum([len(each) for each in scores])[:-1]))
-        return log_all - log_known, [self.model.ops.asarray2f(each) for each in d_scores]
+        return loss, [self.model.ops.asarray2f(each) for each in d_scores]
 
     @property
     def _mode(self) -> Mode:
@@ -335,21 +326,3 @@ def _beside(spans: Spans, ents: List[Span], n_tokens: int) -> ndarray:
     if len(free):
         in_ents[free] = best_of_overlapping(Spans(*(each[free] for each in spans)))
     return in_ents
-
-
-def confidence(span: Span) -> Optional[float]:
-    """The getter `span._.confidence`.
-
-    RETURNS (Optional[float]): The probability of the span with its label, if a span group of the doc has one.
-    """
-    return confidences(span.doc).get((span.start, span.end, span.label))
-
-
-def confidences(doc: Doc) -> Dict[Tuple[int, int, int], float]:
-    """RETURNS (Dict[Tuple[int, int, int], float]): Start, end and label of each span in a group with probabilities → its own. Of several groups the first
-    says it."""
-    found: Dict[Tuple[int, int, int], float] = {}
-    for group in doc.spans.values():
-        for span, score in zip(group, group.attrs.get(SCORES, ())):
-            found.setdefault((span.start, span.end, span.label), float(score))
-    return found

@@ -5,10 +5,17 @@ from typing import Dict, Optional, Tuple
 import numpy
 from numpy import ndarray
 
-from .calibration import Calibration, calibrate, softmax, threshold_for_f1, threshold_for_precision
+from .calibration import (
+    Calibration,
+    calibrate,
+    softmax,
+    threshold_for_f1,
+    threshold_for_macro_f1,
+    threshold_for_precision,
+)
 
 CATEGORIES = "categories"  # whose temperature it is, where classes are exclusive
-FEW = 10  # notes that have a label: with fewer, no threshold is chosen by them
+FEW = 10  # notes that have a label: with fewer, no threshold is chosen by them alone
 LEAST = 1e-6  # a probability's distance to 0 and 1, where it is divided by or its logarithm taken
 
 
@@ -33,8 +40,8 @@ def calibrate_labels(
     """Fit a temperature to each label that is annotated, and choose its threshold. Arrays are those of `calibrate_classes`.
 
     labels (Tuple[str, ...]): Those of the columns.
-    precision (Optional[float]): What each label's precision is to be at least, on these notes. Without it, the threshold is that of the best F1, for labels
-        that at least `FEW` of the notes have.
+    precision (Optional[float]): What each label's precision is to be at least, on these notes. Without it, the threshold is that of the best F1 for a label
+        that at least `FEW` of the notes have, and for the others the one that has the best mean F1 over all labels, if all together are that often.
     RETURNS (Dict[str, Calibration]): Label → what it did.
     """
     found: Dict[str, Calibration] = {}
@@ -44,16 +51,19 @@ def calibrate_labels(
             logits = numpy.stack([numpy.zeros(len(rows)), _logit(notes[rows, j])], axis=1)
             found[label] = calibrate(logits, truths[rows, j].astype("int64"), rows)
     notes = apply_temperatures(notes, labels, {label: each.temperature for label, each in found.items()}, False)
+    holds = truths & known
+    for_rare = threshold_for_macro_f1(notes, holds, known) if precision is None and holds.sum() >= FEW else None
     for label, each in found.items():
         j = labels.index(label)
         own = known[:, j]
         if precision is not None:
-            threshold = threshold_for_precision(notes[own, j], truths[own, j], precision)
-        elif truths[own, j].sum() >= FEW:
+            threshold: Optional[float] = threshold_for_precision(notes[own, j], truths[own, j], precision)
+        elif holds[:, j].sum() >= FEW:
             threshold = threshold_for_f1(notes[own, j], truths[own, j])
         else:
-            continue
-        found[label] = each._replace(thresholds={label: threshold})
+            threshold = for_rare
+        if threshold is not None:
+            found[label] = each._replace(thresholds={label: threshold})
     return found
 
 

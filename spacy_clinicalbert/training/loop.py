@@ -115,7 +115,8 @@ class Run:
             self._say(self._message.info(f"Going on behind step {self.checkpoint.progress.step}"))
         with self.nlp.select_pipes(disable=frozen):
             log_step, finalize_logger = self.settings["logger"](self.nlp, stdout, stderr)
-        saved_at, saved_step = time.monotonic(), -1
+        # A checkpoint that is there is not written once more: a kill between its old and its new folder would leave none.
+        saved_at, saved_step = time.monotonic(), -1 if self.checkpoint is None else self.checkpoint.progress.step
         with StopSignals() as stop:
             try:
                 for _, info, is_best in steps:
@@ -206,7 +207,7 @@ class Run:
         assert self.checkpoint is not None
         raise RunError(
             f"The checkpoint '{self.checkpoint.folder}' is of step {self.checkpoint.progress.step}, and training now ends at step "
-            f"{self.progress.step}. Raise max_steps, max_epochs or patience again."
+            f"{self.progress.step}. Raise max_steps, max_epochs or patience again, and put back training data that were taken away."
         )
 
     def _save_checkpoint(self) -> None:

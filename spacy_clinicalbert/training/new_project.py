@@ -1,6 +1,8 @@
 """A new spaCy project for somebody's own annotated notes: corpus, config and workflow, with the heads that the annotation feeds."""
 
 import json
+import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -141,7 +143,8 @@ class Found(NamedTuple):
         found = {
             "clinical_ner": bool(self.labels),
             "clinical_assertion": any(n > 1 for n in axes.values()),  # where all are the same there is nothing to learn
-            "clinical_note_classifier": bool(self.cats),
+            # Exclusive classes want a second one.
+            "clinical_note_classifier": len(self.cats) > 1 if self.is_exclusive else any(self.cats.values()),
         }
         return [name for name, feeds in found.items() if feeds]
 
@@ -178,18 +181,26 @@ def new_project(
     found = find_annotation(docs["train"])
     if not found.heads:
         raise ValueError(
-            f"The notes of '{train}' have neither entities nor categories, so that there is nothing to learn. docs/data.md has the forms that are read."
+            f"The notes of '{train}' have neither entities nor categories that tell some of them from others, so that there is nothing to learn. docs/data.md "
+            "has the forms that are read."
         )
     config = make_config(nlp, docs["train"], found, encoder, epochs)
     (folder / "corpus").mkdir(parents=True)
     for name, notes in docs.items():
         DocBin(docs=notes, store_user_data=True).to_disk(folder / "corpus" / f"{name}.spacy")
     config.to_disk(folder / "config.cfg", interpolate=False)
-    name = "".join(char if char.isalnum() else "_" for char in folder.resolve().name.lower())
+    name = package_name(folder.resolve().name)
     heads = ", ".join(["clinicalbert", *found.heads])
     text = PROJECT.format(title=json.dumps(folder.resolve().name), name=json.dumps(name), heads=heads)
     (folder / "project.yml").write_text(text, encoding="utf8")
     return found, said
+
+
+def package_name(folder: str) -> str:
+    """RETURNS (str): The name of a folder as one that spaCy takes for a package, and that the file of a wheel keeps."""
+    plain = unicodedata.normalize("NFKD", folder.lower())  # letters without their accents
+    name = re.sub("[^a-z0-9]+", "_", re.sub("[^\x00-\x7f]", "", plain)).strip("_")
+    return name if name[:1].isalpha() else f"notes_{name}".rstrip("_")
 
 
 def find_annotation(docs: Iterable[Doc]) -> Found:
@@ -253,6 +264,6 @@ def _divide(docs: List[Doc]) -> Tuple[List[Doc], List[Doc]]:
     stay together."""
     parts: Dict[bool, List[Doc]] = {True: [], False: []}
     for doc in docs:
-        owner = next((each for each in (doc._.patient, doc._.note_id) if each is not None), doc.text)
+        owner = next((each for each in (doc._.patient, doc._.note_id) if each not in (None, "")), doc.text)
         parts[split_of(owner) == "test"].append(doc)
     return parts[False], parts[True]

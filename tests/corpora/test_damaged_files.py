@@ -66,6 +66,7 @@ DAMAGED = [
     ("jsonl", "a.jsonl", '{"text": "a", "entities": {"secretword": 1}}', "Line 1 of .*'entities'"),
     ("jsonl", "a.jsonl", '{"text": "a", "entities": [["secretword"]]}', "Line 1 of .*'entities'"),
     ("jsonl", "a.jsonl", '{"text": "a", "cats": {"a": "secretword"}}', "Line 1 of .*'cats'"),
+    ("jsonl", "a.jsonl", '{"text": "a", "annotated": {"ner": "secretword"}}', "Line 1 of .*'annotated'"),
     ("i2b2_2010", "n.con", 'c="secretword" 1:0||t="problem"', "Line 1 of .*n.con"),
     ("i2b2_2010", "n.ast", 'c="secretword" 1:0 1:0||t="problem"||a="present"', "n.ast.*'n.con' is missing"),
     ("jsonl", "a.jsonl", '{"text": "secretword", "partial": "yes"}', "Line 1 of .*'partial'"),

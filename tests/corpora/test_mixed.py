@@ -78,6 +78,15 @@ def test_without_weights_each_corpus_is_read_once_in_order():
     assert [example.reference._.note_id for example in reader(make_nlp())] == [0, 1, 2, 0, 1]
 
 
+def test_note_that_claims_less_than_its_corpus_is_left_at_that():
+    row = {"text": "Aspirin for fever", "entities": [[0, 7, "DRUG"]], "labels": ["DRUG", "OTHER"]}
+    reader = MixedCorpora(
+        {"a": corpus(row, {"text": "Aspirin", "entities": []})}, {"a": {"clinical_ner": ["DRUG", "SIGN"]}}
+    )
+    marks = [example.reference._.annotated["clinical_ner"] for example in reader(make_nlp("clinical_ner"))]
+    assert marks == [("DRUG",), ("DRUG", "SIGN")]
+
+
 def test_component_that_a_corpus_does_not_name_learns_nothing_from_it():
     nlp = make_nlp("clinicalbert", "clinical_ner", "textcat_multilabel")
     annotated = {"a": {"clinical_ner": ["DRUG"]}, "b": {"clinical_ner": "*"}, "c": {}}

@@ -54,7 +54,12 @@ def test_fhir_pathology_categories_have_code_value_and_edition(field, code, text
 
 def test_fhir_pathology_keeps_micrometastases_apart():
     others = observations("Breast, excision: pT1mi pN1mi(sn).")[1]
-    assert [each["valueCodeableConcept"]["text"] for each in others] == ["pT1mi", "pN1mi"]
+    assert [each["valueCodeableConcept"]["text"] for each in others] == ["pT1mi", "pN1mi(sn)"]
+
+
+def test_fhir_pathology_keeps_how_nodes_were_found():
+    others = observations("Breast, excision: pT2(m) pN0(i+)(sn).")[1]
+    assert [each["valueCodeableConcept"]["text"] for each in others] == ["pT2(m)", "pN0(i+)(sn)"]
 
 
 @pytest.mark.parametrize("text, edition", [("TNM 6 T3 N1. TNM 7 T3 N3.", False), ("TNM 7 T3 N3.", True)])

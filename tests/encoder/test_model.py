@@ -7,6 +7,8 @@ from transformers import AutoModel
 
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
 from spacy_clinicalbert.encoder.model import Encoder
+from spacy_clinicalbert.encoder.plan import tokenize
+from spacy_clinicalbert.encoder.shim import shim_of
 from spacy_clinicalbert.encoder.windows import Windows, note_windows, strided_windows
 from tests.conftest import WRITERS
 
@@ -74,6 +76,18 @@ def test_encoder_takes_any_text(folders, kind, windows, text):
     (array,) = vectors(model, text)
     assert array.shape == (len(spacy.blank("en").make_doc(text)), 32)
     assert numpy.isfinite(array).all()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_encoder_reads_special_tokens_of_a_note_as_text(folders, kind):
+    model = make_encoder(folders[kind])
+    tokenizer = shim_of(model).checkpoint.tokenizer
+    text = " ".join(["pain", *tokenizer.all_special_tokens, "today"])
+    for _ in range(2):
+        ((ids, starts, ends),) = tokenize(shim_of(model).checkpoint, [text])
+        assert not set(ids.tolist()) & (set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
+        assert (starts[0], ends[-1]) == (0, len(text))
+        tokenizer(text)  # transformers takes them for special tokens, and the next time is as the first
 
 
 def test_encoder_gives_every_word_of_a_long_note_its_vector(toy):

@@ -113,6 +113,12 @@ def test_quantize_says_what_is_missing(pipeline, notes, tmp_path, monkeypatch, t
     DocBin(docs=[spacy.blank("en")(text) for text in TEXTS]).to_disk(tmp_path / "notes.spacy")
     with pytest.raises(ValueError, match="No head"):
         quantize_pipeline(tmp_path / "headless", tmp_path / "notes.spacy", tmp_path / "out")
+    (tmp_path / "damaged.spacy").write_bytes(b"SECRET")
+    with pytest.raises(ValueError, match="'.*damaged.spacy' is damaged, or no .spacy file"):
+        quantize_pipeline(pipeline, tmp_path / "damaged.spacy", tmp_path / "out")
+    (tmp_path / "damaged.spacy").unlink()
+    with pytest.raises(ValueError, match="No head"):  # a folder of .spacy files
+        quantize_pipeline(tmp_path / "headless", tmp_path, tmp_path / "out")
     monkeypatch.setattr(quantize, "has_openvino", lambda: False)
     done = CliRunner().invoke(app, ["quantize", str(pipeline), str(notes), str(tmp_path / "out")])
     assert done.exit_code == 1 and "pip install" in done.output

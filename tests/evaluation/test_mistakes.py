@@ -57,6 +57,15 @@ def test_only_what_is_annotated_counts():
     assert [note.name for note in found.notes["ents"]] == ["1", "#1"] and found.counts["B"] == {RIGHT: 1}
 
 
+def test_mistakes_in_long_notes_of_which_little_is_known_take_linear_time():
+    n = 20_000
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": "A"}])
+    records = [{"text": "A " * n, "entities": [[0, 1, "A"]], "partial": True}]
+    found = find_mistakes(nlp, list(to_docs(records, spacy.blank("en"), Report())))
+    assert found.entities == [] and found.counts == {"A": {RIGHT: 1}}
+
+
 def test_notes_without_fitting_annotation_are_an_error():
     nlp = spacy.blank("en")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "A", "pattern": "A"}])

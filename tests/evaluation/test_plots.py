@@ -1,12 +1,15 @@
 import json
+import math
 from collections import Counter
 from xml.etree import ElementTree
 
 import matplotlib.image
 import pytest
+from matplotlib.axes import Axes
 from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
+from spacy_clinicalbert.evaluation import plots
 from spacy_clinicalbert.evaluation.mistakes import Mistake, Mistakes, WrongCategories
 from spacy_clinicalbert.evaluation.plot_sources import NOTHING, confusion, head_scores, speeds, training_curves
 from spacy_clinicalbert.evaluation.transfer import transfer
@@ -24,6 +27,8 @@ LOG = [
     {"step": 40, "group": "notes", "accuracy": 0.3, "perplexity": 30.0},
 ]
 SCORES = {"bc5cdr": {"ner": {"ents_f": 0.8, "ents_p": 0.7, "intervals": {"ents_f": [0.75, 0.85]}}}}
+
+image = Axes.imshow
 
 
 def run(*arguments):
@@ -51,6 +56,33 @@ def test_curves_of_training_are_at_their_steps(tmp_path):
     panels = training_curves(write_run(tmp_path))
     assert panels["development scores"] == {"ents_f": ([0, 4, 8], [0.0, 0.4, 0.6])}
     assert panels["losses, each against its greatest"] == {"ner": ([4, 8], [1.0, 0.2])}
+
+
+def test_curves_have_gaps_where_nothing_was_scored(tmp_path):
+    path = write_run(tmp_path)
+    progress = json.loads(path.read_text())
+    for each, value in zip(progress["evaluations"], (0.1, None, 0.3)):
+        each["scores"] = {"ents_f": value}
+    path.write_text(json.dumps(progress))
+    steps, values = training_curves(path)["development scores"]["ents_f"]
+    assert steps == [0, 4, 8] and values[0] == 0.1 and math.isnan(values[1]) and values[2] == 0.3
+
+
+def test_curves_are_drawn_of_runs_whose_config_leaves_settings_to_spacy(tmp_path):
+    path = write_run(tmp_path)
+    complete = (path.parent / "config.cfg").read_text()
+    (path.parent / "config.cfg").write_text("[training]\n")
+    (tmp_path / "model-last").mkdir()
+    (tmp_path / "model-last" / "config.cfg").write_text(complete)
+    assert training_curves(path)["development scores"] == {"ents_f": ([0, 4, 8], [0.0, 0.4, 0.6])}
+
+
+def test_confusion_shows_shares_of_all_that_a_label_has(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "MAX_LABELS", 1)
+    monkeypatch.setattr(Axes, "imshow", lambda self, shares, **_: shown.append(shares.tolist()) or image(self, shares))
+    plots.plot_confusion({("A", "A"): 1, ("A", "B"): 3, ("B", "B"): 1}, NOTHING, "", tmp_path / "x.svg")
+    assert shown == [[[0.25, 0.0], [0.0, 0.0]]]
 
 
 def test_speeds_are_words_a_second_of_each_run():
@@ -107,9 +139,23 @@ def test_command_draws_a_pipeline_on_notes(pipelines, corpora, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [([], "Give files"), (["--pipeline", "x"], "go together"), (["{}/other.json"], "cannot be drawn"), (["{}"], "cannot be drawn")],
-)  # fmt: skip
+    [
+        ([], "Give files"),
+        (["--pipeline", "x"], "go together"),
+        (["{}/other.json"], "cannot be drawn"),
+        (["{}"], "cannot be drawn"),
+        (["{}/bare.json"], "have no intervals"),
+        (["{}/torn.json"], "Line 1 of"),
+        (["{}/torn.jsonl"], "Line 2 of"),
+        (["{}/begun"], "no scores and no losses"),
+    ],
+)
 def test_command_says_what_is_wrong(tmp_path, arguments, message):
     (tmp_path / "other.json").write_text('{"a": 1}')
+    (tmp_path / "bare.json").write_text('{"bc5cdr": {"ner": {"ents_f": 0.8}}}')
+    (tmp_path / "torn.json").write_text('{"a": ')
+    (tmp_path / "torn.jsonl").write_text('{"step": 1, "group": "train", "loss": 2.0}\n{"step": 2')
+    path = write_run(tmp_path / "begun")
+    path.write_text(json.dumps({"losses": {}, "evaluations": [{"scores": {}, "losses": {"ner": 1.0}, "seconds": 1}]}))
     done = run(*(each.format(tmp_path) for each in arguments), "-o", tmp_path / "out")
     assert done.exit_code == 1 and message in done.output and not (tmp_path / "out").exists()

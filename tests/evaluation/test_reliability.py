@@ -1,3 +1,4 @@
+import json
 from xml.etree import ElementTree
 
 import pytest
@@ -60,6 +61,19 @@ def test_command_leaves_the_vectors_on_and_the_cleaner_in_the_pipeline(saved, tm
     result = run(tmp_path / "cleaning", saved / "notes.spacy", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert spacy.load(tmp_path / "out").pipe_names == nlp.pipe_names
+
+
+def test_command_says_what_annotation_it_cannot_keep(saved, tmp_path):
+    rows = [
+        {"text": f"{word} fever.", "entities": [[len(word) + 1, len(word) + 6, "X", {"negation": value}]]}
+        for word, value in (("No", "negated"), ("Has", "affirmed"), ("Denies", "negated"), ("With", "affirmed"))
+    ]
+    rows.append({"text": "No cough.", "entities": [[4, 8, "X", {"negation": "negated"}]]})
+    (tmp_path / "notes.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result = run(saved / "pipeline", tmp_path / "notes.jsonl", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "5 entities; entities that do not fall on token borders: 1" in result.output
+    assert "cough" not in result.output
 
 
 @pytest.mark.parametrize(

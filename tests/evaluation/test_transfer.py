@@ -13,7 +13,9 @@ from spacy_clinicalbert.corpora.formats import read_corpus
 from spacy_clinicalbert.evaluation.heads import find_answers, find_heads
 from spacy_clinicalbert.evaluation.mistakes import WrongCategories, find_mistakes
 from spacy_clinicalbert.evaluation.plot_sources import confusion
+from spacy_clinicalbert.evaluation.tables import transfer_tables
 from spacy_clinicalbert.evaluation.transfer import check_installed, transfer
+from spacy_clinicalbert.tokenizer import blank_clinical
 from tests.evaluation.conftest import ASPIRIN, PNEUMONIA, entities, write_notes, write_rules
 
 
@@ -125,6 +127,23 @@ def test_tokens_without_annotation_are_passed_over(tmp_path, pipelines):
     cell = run({"p": pipelines["careful"]}, {"c": str(path)})[1]["p", "c"]
     assert (cell["gold"], cell["found"], cell["f1"]["value"]) == (1, 1, 1.0)
     assert cell["left_out"] == {"found, not annotated in the corpus": {"Disease": 1, "Drug": 1}}
+
+
+def test_gold_is_not_lost_to_the_tokens_of_another_tokenizer(tmp_path):
+    text = "Stage T2N0M0."
+    nlp = blank_clinical()
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "N0"}])
+    nlp.to_disk(tmp_path / "rules")
+    notes = write_notes(tmp_path / "notes.jsonl", {"text": text, "entities": entities(text, X=["N0"])})
+    _, cells = run({"rules": str(tmp_path / "rules")}, {"notes": notes})
+    assert (cells["rules", "notes"]["gold"], cells["rules", "notes"]["f1"]["value"]) == (1, 1.0)
+
+
+def test_tables_hold_labels_with_bars(tmp_path):
+    pipeline = write_rules(tmp_path / "rules", **{"A|B": ["fever"]})
+    notes = write_notes(tmp_path / "notes.jsonl", {"text": "No fever.", "entities": [[3, 8, "A|B"]]})
+    result, _ = run({"rules": pipeline}, {"notes": notes})
+    assert "| 1 | 1 | A\\|B | 1.00" in transfer_tables(result)
 
 
 def test_differences_are_between_the_pipelines_on_the_same_notes(pipelines, corpora, label_map):
@@ -250,6 +269,9 @@ def test_the_class_that_holds_says_it_of_all_others(tmp_path, named):
     cell = run({"p": str(tmp_path / "pipeline")}, {"c": gold}, task="cats")[1]["p", "c"]
     assert (cell["gold"], cell["found"]) == (2, 2) and cell["f1"]["value"] == pytest.approx(0.5)
     assert cell["macro_f1"]["value"] == pytest.approx((2 / 3 + 0) / 2)
+    only = write_notes(tmp_path / "only.jsonl", {"text": "two", "cats": {"radiology": 1}})
+    cell = run({"p": str(tmp_path / "pipeline")}, {"c": only}, task="cats")[1]["p", "c"]
+    assert cell["left_out"] == {"found, not annotated in the corpus": {"progress": 1}}
     mistakes = find_mistakes(nlp, list(to_docs(records, spacy.blank("en"), Report())))
     assert mistakes.categories == [WrongCategories(1, ["radiology"], [("progress", 0.9)])]
     assert confusion(mistakes, "cats") == {("radiology", "progress"): 1, ("progress", "progress"): 1}
@@ -361,6 +383,13 @@ def test_command_gives_tables_json_and_plot_without_text(tmp_path, pipelines, co
 def test_command_says_what_is_wrong(pipelines, corpora, options, message):
     done = invoke(pipelines, corpora, *options)
     assert done.exit_code == 1 and message in done.output
+
+
+def test_command_says_where_it_cannot_write(tmp_path, pipelines, corpora):
+    (tmp_path / "file").touch()
+    done = invoke(pipelines, corpora, "--samples", "2", "--json", str(tmp_path / "file" / "out.json"))
+    assert done.exit_code == 1 and "| careful | full |" in done.output and "File exists" in done.output
+    assert isinstance(done.exception, SystemExit)
 
 
 def test_missing_library_names_the_extra(monkeypatch):

@@ -54,6 +54,13 @@ def test_render_says_which_questions_nobody_answers(pipeline, notes):
     assert "no component clinical_qa" in check((notes / "new" / "page.html").read_text(encoding="utf8")).text
 
 
+def test_render_says_what_annotation_it_could_not_compare(pipeline, notes):
+    rows = [NOTES[0], {"text": "Has fever.", "entities": [[4, 7, "PROBLEM"]]}]
+    (notes / "cut.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in rows), encoding="utf8")
+    shown = run(pipeline, "cut.jsonl", "-o", "errors.html")
+    assert shown.exit_code == 0 and "entities that do not fall on token borders: 1" in shown.output
+
+
 @pytest.mark.parametrize("source", ["notes.jsonl", "notes.spacy"])
 def test_render_shows_what_is_wrong_in_several_notes(notes, tmp_path_factory, source):
     path = tmp_path_factory.mktemp("case") / "pipeline"

@@ -149,6 +149,8 @@ def test_stage_of_micrometastases_agrees_with_its_class():
         ("Adenocarcinoma, Gleason 4+3=7 (grade group 3), 1.4 cm.", [[14]]),
         ("Tumor size: at least 3 cm.", [[30]]),
         ("Tumor size: up to 3.5 x 2 cm.", [[35, 20]]),
+        ("A specimen with a firm nodule measuring 2 x 3 cm.", [[30, 20]]),
+        ("A solid and cystic nodule measuring 3 cm.", [[30]]),
         ("Seminoma, classic. Greatest dimension: 33 mm.", [[33]]),
         # sizes of something else
         ("Seminoma. Specimen: testis. Greatest dimension: 6 cm.", []),
@@ -158,6 +160,9 @@ def test_stage_of_micrometastases_agrees_with_its_class():
         ("Carcinoma, grade 2, 3 mm from the margin.", []),
         ("Carcinoma, pT2. Node, 2 cm.", []),
         ("Adenocarcinoma, 3 blocks, 4 cm of fat.", []),
+        ("A lymph node with a firm nodule measuring 2 cm.", []),
+        ("The left lobe has a colloid nodule measuring 9 mm. There is a cystic nodule of 8 mm.", []),
+        ("There is a 0:7 x 0.6 cm tumor.", []),
     ],
 )
 def test_sizes_stand_behind_figures_that_are_none(text, expected):

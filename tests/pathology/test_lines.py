@@ -98,6 +98,15 @@ def test_rules_read_a_form_line_by_line(separator):
         ("Sections show an invasive ductal\ncarcinoma of the breast.", "histologic_type", ["invasive ductal carcinoma"]),
         ("INVASIVE DUCTAL\nCARCINOMA", "histologic_type", ["invasive ductal carcinoma"]),
         ("No evidence of vascular or\nPerineural invasion", "perineural_invasion", ["absent"]),
+        # A name goes on behind its line.
+        ("Infiltrating\nLobular\nCarcinoma", "histologic_type", ["infiltrating lobular carcinoma"]),
+        ("Squamous\nCell Carcinoma", "histologic_type", ["squamous cell carcinoma"]),
+        ("Poorly\nDifferentiated", "grade", ["G3"]),
+        ("Partial\nNephrectomy", "procedure", ["partial nephrectomy"]),
+        ("Angiolymphatic\nInvasion: Present", "lymphovascular_invasion", ["present"]),
+        ("Lymph\nNodes: 1/7", "nodes_examined", [7]),
+        ("Component: Papillary\nSeminoma: absent", "histologic_type", []),
+        ("- Infiltrating\n- Adenocarcinoma\n\nInvasive\n\nSeminoma", "histologic_type", ["adenocarcinoma", "seminoma"]),
     ],
 )  # fmt: skip
 def test_rules_tell_items_from_wrapped_sentences(text, field, expected):

@@ -1,5 +1,6 @@
 import numpy
 import pytest
+from sklearn.metrics import f1_score
 
 from spacy_clinicalbert.pipeline.calibration import (
     LIMITS,
@@ -11,6 +12,7 @@ from spacy_clinicalbert.pipeline.calibration import (
     reliability,
     softmax,
     threshold_for_f1,
+    threshold_for_macro_f1,
     threshold_for_precision,
 )
 
@@ -101,3 +103,26 @@ def test_threshold_without_answers_is_never_reached():
 )
 def test_threshold_with_the_best_f1(probabilities, right, threshold):
     assert threshold_for_f1(numpy.array(probabilities), numpy.array(right, dtype=bool)) == pytest.approx(threshold)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_threshold_for_all_labels_has_the_best_mean_f1(seed):
+    rng = numpy.random.default_rng(seed)
+    right, known = rng.random((80, 5)) < [0.3, 0.2, 0.1, 0.05, 0.0], rng.random((80, 5)) < 0.9
+    probabilities = numpy.clip(0.2 * rng.random((80, 5)) + 0.2 * right, 0, 1)
+    # The last label never holds, and what is not annotated must not matter.
+    given = numpy.where(known, probabilities, 1.0)
+
+    def mean_f1(threshold):
+        return numpy.mean(
+            [f1_score(right[known[:, j], j], probabilities[known[:, j], j] >= threshold) for j in range(4)]
+        )
+
+    found = threshold_for_macro_f1(given, right | ~known, known)
+    assert mean_f1(found) == pytest.approx(max(map(mean_f1, numpy.linspace(0, 0.5, 2001))))
+    assert mean_f1(found) > mean_f1(0.35)
+
+
+def test_one_threshold_for_all_labels_where_nothing_is_probable():
+    nothing = numpy.zeros((3, 2))
+    assert threshold_for_macro_f1(nothing, nothing == 0, nothing == 0) == 0.5

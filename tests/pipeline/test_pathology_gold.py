@@ -29,7 +29,7 @@ VALUES = {
     "stage_group": r"(0|I{1,3}|IV)[A-C]?\d?",
     "marker": r"positive|negative|equivocal|indeterminate|<?(\d{1,3}-)?\d{1,3}%|[0-3]\+|score \d",
 }
-FRESH = {"fresh": 12, "fresh-2": 16, "fresh-3": 8}  # parts of the training split, and how many reports they have
+FRESH = {"fresh": 12, "fresh-2": 16, "fresh-3": 8, "fresh-4": 10}  # reports of the training split
 MORE = {
     "prefix": ("pT", "pN", "pM"),
     "suffix": ("pT", "pN"),

@@ -222,6 +222,7 @@ def test_plain_spacy_train_learns_every_head(joint_config, tmp_path):
         head: tuple(name for name in found if name in HEADS[head]) for head in HEADS
     }
     assert found["mtsamples"]["clinical_note_classifier"]["cats_score"] == pytest.approx(scores["cats_score"])
+    assert not any(key.startswith("ents_") for heads in found.values() for values in heads.values() for key in values)
     assert f"mtsamples, clinical_note_classifier: cats_score {scores['cats_score']:.4f}" in said
     options = [str(config), str(tmp_path / "calibrated"), "--training.max_steps", "1"]
     result = CliRunner().invoke(app, ["calibrate", str(folder), *options], catch_exceptions=False)

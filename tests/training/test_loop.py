@@ -168,6 +168,13 @@ def test_more_steps_go_on_behind_a_finished_run(joint_config, tmp_path):
     check_same_runs(tmp_path / "whole", tmp_path / "run")
 
 
+def test_finished_run_that_is_resumed_keeps_its_checkpoint(joint_config, tmp_path):
+    run(joint_config(**{"training.max_steps": 1}), tmp_path)
+    (step_folders(tmp_path)[-1] / "mark").touch()
+    run(joint_config(**{"training.max_steps": 1}), tmp_path, resume=True)
+    assert (step_folders(tmp_path)[-1] / "mark").exists()
+
+
 def test_frozen_encoder_resumes(joint_config, toy, tmp_path, stop_in):
     # Without its cache, out of which come vectors that were made in another batch: their last bits can differ.
     nlp = spacy.blank("en")

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 import spacy
+from packaging.utils import canonicalize_name
 from spacy.tokens import DocBin
 from spacy.util import load_config
 from typer.testing import CliRunner
@@ -12,7 +13,7 @@ from weasel.util import load_project_config
 
 from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.training.loop import train
-from spacy_clinicalbert.training.new_project import new_project
+from spacy_clinicalbert.training.new_project import new_project, package_name
 from tests.conftest import NOTES
 
 ENTITIES = [
@@ -102,6 +103,8 @@ def test_notes_held_out_elsewhere_are_taken_as_they_are(toy, tmp_path):
     [
         ([{"text": "No fever."}], "No note is left for"),
         ([{"id": i, "text": f"No fever {i}."} for i in range(40)], "neither entities nor categories"),
+        ([{"id": i, "text": f"No fever {i}.", "cats": {"one": 1}} for i in range(40)], "neither entities nor categ"),
+        ([{"id": i, "text": f"No fever {i}.", "cats": {"one": 0}} for i in range(40)], "neither entities nor categ"),
         (
             [{**ASSERTED[0], "entities": [[0, 3, "X", {"negation": "who knows"}]], "patient": i} for i in range(40)],
             "negation",
@@ -114,14 +117,37 @@ def test_notes_of_no_use_are_an_error_and_leave_nothing(records, message, toy, t
     assert "fever" not in str(caught.value) and not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    "folder, name",
+    [
+        ("My--Notes (2024)", "my_notes_2024"),
+        ("__notes__", "notes"),
+        ("2024", "notes_2024"),
+        ("Übung", "ubung"),
+        ("臨床", "notes"),
+        ("a.b-c", "a_b_c"),
+    ],
+)
+def test_project_names_its_package_as_spacy_and_wheels_do(folder, name):
+    assert package_name(folder) == name and name.isidentifier()
+    assert canonicalize_name(f"en_{name}").replace("-", "_") == f"en_{name}"
+
+
+def test_notes_of_nobody_are_divided(toy, tmp_path):
+    records = [{**note, "patient": "", "text": f"{note['text']} {i}"} for i, note in enumerate(ENTITIES)]
+    new_project(tmp_path / "new", write(tmp_path / "notes.jsonl", records), encoder=toy)
+    assert len(notes_of(tmp_path / "new", "train")) > len(notes_of(tmp_path / "new", "dev")) > 0
+
+
 def test_command_says_what_it_found_and_spares_what_is_there(toy, tmp_path):
-    command = ["init", str(tmp_path / "new"), write(tmp_path / "notes.jsonl", ASSERTED), "--encoder", toy]
+    command = ["init", str(tmp_path / "my new"), write(tmp_path / "notes.jsonl", ASSERTED), "--encoder", toy]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert "entities: PROBLEM " in done.output and "assertions: certainty absent " in done.output
     assert "pipeline: clinicalbert, clinical_ner, clinical_assertion" in done.output
     assert "chest pain" not in done.output
-    before = (tmp_path / "new" / "config.cfg").read_bytes()
+    assert f"cd '{tmp_path / 'my new'}' && " in done.output
+    before = (tmp_path / "my new" / "config.cfg").read_bytes()
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 1 and "name another folder" in again.output
-    assert (tmp_path / "new" / "config.cfg").read_bytes() == before
+    assert (tmp_path / "my new" / "config.cfg").read_bytes() == before

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from hashlib import blake2b
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..splits import find_words
 from .duplicates import differ
@@ -14,8 +14,22 @@ TWO_SPLITS = Kind("document in two splits", ERROR, "Ids that stand in two splits
 PATIENT = Kind("patient in two splits", ERROR, "Patients who have notes in two splits: split by patient")
 CONFLICT = Kind("conflicting labels", ERROR, "The same text with other categories or entities: settle which are right")
 
-# A note's categories as far as they are known, and the words and label of each entity; None where nothing was annotated.
-Annotation = Tuple[Optional[Tuple[Tuple[str, float], ...]], Optional[bytes]]
+
+class Annotation(NamedTuple):
+    """What a note is annotated with.
+
+    cats (Tuple[Tuple[str, float], ...]): The categories that are known.
+    entities (Optional[Dict[str, bytes]]): Label → a digest of the words of its entities; None where these are not annotated, or not all of them.
+    looked_for (Optional[FrozenSet[str]]): The labels that annotators looked for; None is all.
+    """
+
+    cats: Tuple[Tuple[str, float], ...]
+    entities: Optional[Dict[str, bytes]]
+    looked_for: Optional[FrozenSet[str]]
+
+    def knows(self, label: str) -> bool:
+        """Whether the note says something of the entities with a label."""
+        return self.entities is not None and (self.looked_for is None or label in self.looked_for)
 
 
 class Documents:
@@ -50,31 +64,41 @@ class Conflicts:
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
         self._first: Dict[bytes, Tuple[str, Annotation]] = {}
-        self._shared: Dict[Any, Any] = {}  # most notes have one of few combinations of categories: each is held once
+        self._shared: Dict[
+            Any, Any
+        ] = {}  # most notes have one of few combinations of categories and labels: each is held once
 
     def see(self, note: Note) -> None:
         annotation = self._annotation(note)
-        if not note.words or annotation == (None, None):
+        if not note.words or not (annotation.cats or annotation.entities is not None):
             return
         name, first = self._first.setdefault(note.text_key, (note.name, annotation))
         if annotation != first:
-            known, given = dict(first[0] or ()), dict(annotation[0] or ())
+            known, given = dict(first.cats), dict(annotation.cats)
             shared = known.keys() & given.keys()
             if any(known[label] != given[label] for label in shared) or (known and given and not shared):
                 self.tally.add(CONFLICT, note.name, f"other categories than {name}")
-            if None not in (first[1], annotation[1]) and first[1] != annotation[1]:
+            ours, theirs = annotation.entities or {}, first.entities or {}
+            differing = {label for label in {**ours, **theirs} if ours.get(label) != theirs.get(label)}
+            if any(first.knows(label) and annotation.knows(label) for label in differing):
                 self.tally.add(CONFLICT, note.name, f"other entities than {name}")
 
     def _annotation(self, note: Note) -> Annotation:
         cats = tuple(
             sorted((label, value) for label, value in note.record.get("cats", {}).items() if value is not None)
         )
-        entities = note.record.get("entities")
-        if entities is not None:
-            # By their words, for the texts may differ in spaces, and so in offsets.
-            rows = sorted((label, *find_words(note.text[start:end])) for start, end, label, *_ in entities)
-            entities = blake2b(repr(rows).encode("utf8"), digest_size=12).digest()
-        return (self._shared.setdefault(cats, cats) if cats else None), entities
+        rows: Dict[str, List[List[str]]] = defaultdict(list)
+        # By their words, for the texts may differ in spaces, and so in offsets.
+        for start, end, label, *_ in note.record.get("entities") or ():
+            rows[label].append(find_words(note.text[start:end]))
+        digests = {
+            label: blake2b(repr(sorted(each)).encode("utf8"), digest_size=12).digest() for label, each in rows.items()
+        }
+        is_whole = "entities" in note.record and not note.record.get("partial")
+        labels = note.record.get("labels")
+        looked_for = None if labels is None else frozenset(labels)
+        shared = self._shared.setdefault((cats, looked_for), (cats, looked_for))
+        return Annotation(shared[0], digests if is_whole else None, shared[1])
 
     def findings(self) -> Iterator[Finding]:
         return self.tally.findings()

@@ -64,30 +64,40 @@ def _find_places(docs: List[Doc], labels: List[str], notes: numpy.ndarray) -> Op
     """RETURNS (Optional[List[Place]]): None if the model knows too little."""
     from sklearn.feature_extraction import FeatureHasher
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
+    from sklearn.model_selection import GroupKFold, PredefinedSplit
 
-    names = sorted(label for label, count in Counter(labels).items() if count >= MIN_OF_CLASS)
-    if names in ([], [OUTSIDE]) or len(names) < 2 or len(docs) < MIN_OF_CLASS:
+    counts = Counter(labels)
+    rows = numpy.array([row for row, label in enumerate(labels) if counts[label] >= MIN_OF_CLASS], dtype="int64")
+    if len(numpy.unique(notes[rows])) < MIN_OF_CLASS:
         return []
-    rows = numpy.array([row for row, label in enumerate(labels) if label in names])
+    folds = numpy.zeros(len(rows), dtype="int64")
+    for number, (_, tested) in enumerate(GroupKFold(FOLDS).split(rows, groups=notes[rows])):
+        folds[tested] = number
+    # A label of one fold alone is unknown to the model that judges that fold: it would contradict every entity there.
+    places = {(labels[row], fold) for row, fold in zip(rows.tolist(), folds.tolist())}
+    names = sorted(label for label, n_folds in Counter(label for label, _ in places).items() if n_folds > 1)
+    if names == [OUTSIDE] or len(names) < 2:
+        return []
+    is_judged = numpy.array([labels[row] in names for row in rows])
+    rows, folds = rows[is_judged], folds[is_judged]
     hasher = FeatureHasher(2**18, input_type="string", dtype=numpy.float32)
     features = hasher.transform(each for doc in docs for each in token_features(doc))
     classes = numpy.array([names.index(labels[row]) for row in rows])
     background = names.index(OUTSIDE) if OUTSIDE in names else None
     model = LogisticRegression(solver="saga", max_iter=15, random_state=0)
-    issues = find_issues(model, features[rows], classes, GroupKFold(FOLDS), background, notes[rows])
+    issues = find_issues(model, features[rows], classes, PredefinedSplit(folds), background)
     if issues is None:
         return None
-    places: List[Place] = []
+    found: List[Place] = []
     for issue in sorted(issues, key=lambda issue: issue.row):
         token = int(rows[issue.row])
         place = Place(issue.confidence, token, token + 1, names[issue.given], names[issue.likely])
-        last = places[-1] if places else None
+        last = found[-1] if found else None
         if last and last.end == token and notes[token - 1] == notes[token] and last[3:] == place[3:]:
-            places[-1] = last._replace(end=token + 1, confidence=min(last.confidence, place.confidence))
+            found[-1] = last._replace(end=token + 1, confidence=min(last.confidence, place.confidence))
         else:
-            places.append(place)
-    return [place for place in places if place.given == OUTSIDE or _is_whole(place, labels, notes)]
+            found.append(place)
+    return [place for place in found if place.given == OUTSIDE or _is_whole(place, labels, notes)]
 
 
 def _is_whole(place: Place, labels: List[str], notes: numpy.ndarray) -> bool:

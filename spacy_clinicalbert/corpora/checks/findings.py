@@ -6,6 +6,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 CONTEXT = 30  # characters on both sides of what an excerpt shows
+MAX_EXCERPT = 200  # of the piece itself: a span can be as long as its note
 
 
 class Kind(NamedTuple):
@@ -78,5 +79,5 @@ class Tally:
 
 
 def excerpt(text: str, start: int, end: int) -> str:
-    """A piece of a note with a little of what stands around it, on one line."""
-    return " ".join(text[max(start - CONTEXT, 0) : end + CONTEXT].split())
+    """A piece of a note with a little of what stands around it, on one line; of a long one its beginning."""
+    return " ".join(text[max(start - CONTEXT, 0) : min(end, start + MAX_EXCERPT) + CONTEXT].split())

@@ -5,7 +5,7 @@ et al. 2021, arXiv 1911.00068, by cleanlab). The models are small linear ones: t
 import random
 import warnings
 from collections import Counter
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy
 from numpy import ndarray
@@ -34,6 +34,7 @@ class Sample(NamedTuple):
     text: str
     cats: Dict[str, float]
     entities: Optional[List[Any]]
+    looked_for: Optional[List[str]]  # of entities' labels; None is all
 
 
 class Issue(NamedTuple):
@@ -74,7 +75,9 @@ class LabelErrors:
             self._n_seen += 1
             place = len(self._samples) if len(self._samples) < MAX_NOTES else self._random.randrange(self._n_seen)
             if place < MAX_NOTES:  # Vitter's algorithm R
-                self._samples[place : place + 1] = [Sample(note.name, note.text[:MAX_CHARS], cats, entities)]
+                self._samples[place : place + 1] = [
+                    Sample(note.name, note.text[:MAX_CHARS], cats, entities, note.record.get("labels"))
+                ]
 
     def findings(self) -> Iterator[Finding]:
         from .entity_errors import see_entities
@@ -84,11 +87,17 @@ class LabelErrors:
             # Of models that did not converge, and of folds that lack a class: a rough model is enough here.
             warnings.simplefilter("ignore")
             see_categories([sample for sample in samples if sample.cats], self.tally)
-            see_entities([sample for sample in samples if sample.entities is not None], self.nlp, self.tally)
+            labels = {label for sample in samples for _, _, label, *_ in sample.entities or ()}
+            see_entities([sample for sample in samples if _is_whole(sample, labels)], self.nlp, self.tally)
         yield from self.tally.findings()
         if self._n_seen > MAX_NOTES:
             message = f"Label errors were looked for in {MAX_NOTES} of {self._n_seen} annotated notes, drawn at random"
             yield Finding("sample for label errors", INFO, message, MAX_NOTES)
+
+
+def _is_whole(sample: Sample, labels: Set[str]) -> bool:
+    """Whether nothing of these labels can be missing in a note, which would be accused."""
+    return sample.entities is not None and (sample.looked_for is None or labels <= set(sample.looked_for))
 
 
 def see_categories(samples: List[Sample], tally: Tally) -> None:
@@ -141,7 +150,6 @@ def find_issues(
     classes: ndarray,
     folds: Any,
     background: Optional[int] = None,
-    groups: Optional[ndarray] = None,
 ) -> Optional[List[Issue]]:
     """Find the labels that a model which was trained without them contradicts, more surely than it usually does.
 
@@ -150,13 +158,12 @@ def find_issues(
     classes (ndarray): From 0, (n_rows,).
     folds (Any): scikit-learn's splitter.
     background (Optional[int]): The class that says that there is nothing; it does not count for `MIN_AGREEMENT`.
-    groups (Optional[ndarray]): What must not be in two folds, (n_rows,).
     RETURNS (Optional[List[Issue]]): None if the model agrees with too few labels.
     """
     from cleanlab.filter import find_label_issues
     from sklearn.model_selection import cross_val_predict
 
-    given = cross_val_predict(model, features, classes, groups=groups, cv=folds, method="predict_proba")
+    given = cross_val_predict(model, features, classes, cv=folds, method="predict_proba")
     labelled = classes != background
     if (given.argmax(axis=1) == classes)[labelled].mean() < MIN_AGREEMENT:
         return None

@@ -71,4 +71,4 @@ class Note:
     @property
     def patient(self) -> Optional[str]:
         patient = self.record.get("patient")
-        return None if patient is None else str(patient)
+        return None if patient in (None, "") else str(patient)  # tables of patients have "" where nobody is known

@@ -3,6 +3,8 @@ looked for: that takes a model. What is found is masked wherever it is shown.
 """
 
 import re
+from bisect import bisect
+from itertools import pairwise
 from typing import Any, Iterator, List, NamedTuple, Tuple
 
 from .findings import WARNING, Finding, Kind, Tally, excerpt
@@ -11,7 +13,7 @@ from .notes import Note
 MIN_SCORE = 0.3  # presidio gives 0.05 to 0.2 to numbers of which little more is known than their length
 MARGIN = 40  # characters around a likely place that a recogniser gets to see
 # What a de-identifier put there: [**2101-1-1**], [**Telephone/Fax (1) 123**].
-_MASK = re.compile(r"\[\*\*.*?\*\*\]", re.DOTALL)
+_MASK = re.compile(r"\[\*\*.{0,200}?\*\*\]", re.DOTALL)  # bounded, for one that is not closed is looked for to the end
 _DATE = r"(?:\d{1,4}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}[ -]?[a-z]{3,9}[ ,-]{1,2}\d{4}|[a-z]{3,9} \d{1,2},? \d{4})"
 
 # Entity of presidio's → where a text is worth the recogniser's time. Of web addresses those with a scheme or www, for "b.i.d.at" is none.
@@ -72,8 +74,9 @@ class PersonalData:
     def see(self, note: Note) -> None:
         text = _MASK.sub(lambda mask: "*" * len(mask[0]), note.text)
         found = self._find(text)
-        for start, end, *_ in reversed(found):
-            text = text[:start] + "#" * (end - start) + text[end:]
+        borders = [0, *(border for start, end, *_ in found for border in (start, end)), len(text)]
+        pieces = [text[start:end] for start, end in pairwise(borders)]
+        text = "".join("#" * len(piece) if number % 2 else piece for number, piece in enumerate(pieces))
         for start, end, entity, _ in found:
             kind = Kind("personal data", WARNING, f"Text that looks like personal data: {entity}")
             self.tally.add(kind, note.name, f"{entity}, characters {start}-{end}", excerpt(text, start, end))
@@ -86,11 +89,13 @@ class PersonalData:
                 for each in recognizer.analyze(text[start:end], recognizer.supported_entities):
                     if each.score >= MIN_SCORE:
                         found.append(Found(start + each.start, start + each.end, each.entity_type, each.score))
-        kept: List[Found] = []
+        kept: List[Found] = []  # in the order of the text
         for each in sorted(found, key=lambda one: (-one.score, one.start, -one.end)):
-            if all(each.end <= other.start or other.end <= each.start for other in kept):
-                kept.append(each)
-        return sorted(kept)
+            place = bisect(kept, each)
+            before, behind = kept[max(place - 1, 0) : place], kept[place : place + 1]
+            if all(other.end <= each.start for other in before) and all(each.end <= other.start for other in behind):
+                kept.insert(place, each)
+        return kept
 
     def findings(self) -> Iterator[Finding]:
         return self.tally.findings()

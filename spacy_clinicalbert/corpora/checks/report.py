@@ -70,4 +70,5 @@ def write_page(sections: List[Section], path: Path) -> None:
 
     template = (files(__package__) / "report.html").read_text(encoding="utf8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page.render(sections=sections, summary=summary(sections)), encoding="utf8")

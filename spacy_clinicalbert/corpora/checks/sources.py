@@ -1,7 +1,7 @@
 """Where the notes come from: files in any format that is read, .spacy files, and the folder of the public corpora."""
 
 import re
-import zlib
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Callable, Iterable, Iterator, List, Optional
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ...loading import open_pipeline
 from ...tokenizer import blank_clinical
-from ..docs import GOLD, Record, install_extensions, span_attributes
+from ..docs import GOLD, Record, span_attributes
 from ..files import at, json_lines
-from ..formats import FORMATS
+from ..formats import FORMATS, spacy_docs
 from ..jsonl import check_record
 from ..public import public_corpora, record_ids, record_split
 from ..splits import stays_out
@@ -72,11 +72,18 @@ def load_nlp(name: str) -> Language:
     RAISES (UnusableCorpus): There is none.
     """
     if name == "clinical":
-        return blank_clinical()
+        return _unbounded(blank_clinical())
     try:
-        return spacy.blank(name) if name.isalpha() and len(name) <= 3 else open_pipeline(name)
+        nlp = spacy.blank(name) if name.isalpha() and len(name) <= 3 else open_pipeline(name)
     except (OSError, ImportError, ValueError) as error:
         raise UnusableCorpus(f"The tokenizer '{name}' cannot be loaded: {error}") from None
+    return _unbounded(nlp)
+
+
+def _unbounded(nlp: Language) -> Language:
+    """Without spaCy's limit on the characters of a note, which is for parsers: a tokenizer has none."""
+    nlp.max_length = sys.maxsize
+    return nlp
 
 
 def open_sources(corpora: List[str], form: Optional[str], public: Optional[Path], nlp: Language) -> List[Source]:
@@ -108,6 +115,8 @@ def _open_file(argument: str, form: Optional[str], vocab: Vocab) -> Source:
     if not path.exists():
         raise UnusableCorpus(f"There is no '{path}'. Name a corpus as PATH, SPLIT=PATH or SPLIT=FORMAT:PATH.")
     ending = next((kind for end, kind in _ENDINGS.items() if path.name.endswith(end)), None)
+    if form is None and path.is_dir() and any(path.glob("*.spacy")):
+        ending = "spacy"
     form = parts.get("form") or (ending if ending == "spacy" else form or ending)
     if form is None:
         raise UnusableCorpus(f"The format of '{path}' is not known from its name. Set --format: {', '.join(FORMATS)}.")
@@ -129,12 +138,7 @@ def _jsonl_records(path: Path) -> Iterator[Record]:
 
 
 def _spacy_records(path: Path, vocab: Vocab) -> Iterator[Record]:
-    install_extensions()
-    try:
-        docs = DocBin().from_disk(path)
-    except (zlib.error, ValueError, KeyError, TypeError):
-        raise ValueError(f"'{path}' is damaged, or no .spacy file.") from None
-    for doc in docs.get_docs(vocab):
+    for doc in spacy_docs(path, vocab):
         yield doc_record(doc)
 
 
@@ -157,5 +161,9 @@ def doc_record(doc: Doc) -> Record:
     if annotated.get("ner") != () and (doc.has_annotation("ENT_IOB") or GOLD in groups):
         ents = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
         record["entities"] = groups.pop(GOLD, ents)
+        # A note with all of its entities has tokens that are known to be in none.
+        record["partial"] = doc.has_annotation("ENT_IOB") and "O" not in (token.ent_iob_ for token in doc)
+        if "ner" in annotated:
+            record["labels"] = list(annotated["ner"])
     record["spans"] = groups
     return record

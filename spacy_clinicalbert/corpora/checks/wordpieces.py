@@ -32,6 +32,7 @@ class Wordpieces:
         self.tally = tally
         tokenizer = load_tokenizer(checkpoint)
         self._tokenizer: Any = tokenizer.backend_tokenizer
+        self._tokenizer.encode_special_tokens = True  # as the encoder reads notes
         self._unknown_id = tokenizer.unk_token_id
         self._names: List[str] = []
         self._texts: List[str] = []

@@ -42,9 +42,9 @@ def test_command_exits_with_0_with_warnings_alone(tmp_path):
 
 def test_command_exits_with_1_and_shows_no_text(planted, tmp_path):
     corpus, arguments = planted
-    shown = run(*arguments, "--html", tmp_path / "page.html")
+    shown = run(*arguments, "--html", tmp_path / "new" / "page.html")
     assert shown.exit_code == 1 and "misaligned span" in shown.output and "train/train-0" in shown.output
-    page = (tmp_path / "page.html").read_text(encoding="utf8")
+    page = (tmp_path / "new" / "page.html").read_text(encoding="utf8")
     assert "misaligned span" in page and "train/train-0" in page
     as_json = run(*arguments, "--json")
     assert as_json.exit_code == 1
@@ -85,6 +85,12 @@ def test_command_writes_a_page_that_needs_no_other_and_escapes_what_it_shows(tmp
     page = Tags()
     page.feed((tmp_path / "a.html").read_text(encoding="utf8"))
     assert "script" not in page.tags and "b" not in page.tags and page.links == [] and page.tags.count("table") == 1
+
+
+def test_command_shows_what_it_found_where_the_page_cannot_be_written(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "See above."}\n')
+    shown = run(tmp_path / "a.jsonl", "--html", tmp_path / "a.jsonl" / "page.html")
+    assert shown.exit_code == 2 and "near-empty note" in shown.output and "File exists" in shown.output
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,10 @@ def conflicts(*records):
         ({"entities": [[4, 9, "X"]]}, {"entities": [[4, 9, "Y"]]}, ["other entities than n0"]),
         ({"entities": [[4, 9, "X"]]}, {"text": "Has cough.", "entities": []}, []),
         ({"entities": [[4, 9, "X"]]}, {}, []),
+        ({"entities": [[4, 9, "X"]], "partial": True}, {"entities": [[14, 19, "X"]], "partial": True}, []),
+        ({"entities": [[4, 9, "X"]], "labels": ["X"]}, {"entities": [[14, 19, "Y"]], "labels": ["Y"]}, []),
+        ({"entities": [[4, 9, "X"]], "labels": ["X"]}, {"entities": [[4, 9, "X"], [14, 19, "Y"]]}, []),
+        ({"entities": [[4, 9, "X"]], "labels": ["X"]}, {"entities": []}, ["other entities than n0"]),
     ],
 )
 def test_conflicts_are_between_what_both_notes_know(first, second, found):
@@ -41,4 +45,11 @@ def test_documents_in_one_split_or_without_ids_and_splits_are_no_defect():
     for number, split in enumerate(["train", "train", "", ""]):
         check.see(Note({"id": number, "patient": "p", "text": TEXT}, f"n{number}", "", split, NLP))
         check.see(Note({"text": TEXT}, f"m{number}", "", split, NLP))
+    assert list(check.findings()) == []
+
+
+def test_notes_of_nobody_are_not_of_one_patient():
+    check = Documents(Tally(10))
+    for split in ("train", "dev"):
+        check.see(Note({"patient": "", "text": TEXT}, f"n-{split}", "", split, NLP))
     assert list(check.findings()) == []

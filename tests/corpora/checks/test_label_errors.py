@@ -3,7 +3,7 @@ import random
 import pytest
 import spacy
 
-from spacy_clinicalbert.corpora.checks import label_errors
+from spacy_clinicalbert.corpora.checks import entity_errors, label_errors
 from spacy_clinicalbert.corpora.checks.findings import Tally
 from spacy_clinicalbert.corpora.checks.label_errors import LabelErrors
 from spacy_clinicalbert.corpora.checks.notes import Note
@@ -60,6 +60,34 @@ def test_label_errors_are_not_looked_for_where_the_model_knows_nothing():
 def test_label_errors_of_few_or_unannotated_notes_are_none():
     assert find([{"text": "One note alone.", "cats": {"a": 1.0}, "entities": [[0, 3, "X"]]}]) == {}
     assert find([{"text": f"Note {i} has no annotation."} for i in range(30)]) == {}
+
+
+def entity_notes(count=12):
+    """Fever is always S, a drug in each third note always D."""
+    for number in range(count):
+        drug = "takes heparin" if number % 3 == 0 else "takes nothing"
+        text = f"Note {number}: has fever and {drug} now ."
+        entities = [[text.index("fever"), text.index("fever") + 5, "S"]]
+        if number % 3 == 0:
+            entities.append([text.index("heparin"), text.index("heparin") + 7, "D"])
+        yield {"text": text, "entities": entities}
+
+
+def test_label_of_one_note_alone_is_not_judged():
+    text = "has rash ache chill cramp spasm faint ."
+    places = [[text.index(word), text.index(word) + len(word), "ONE"] for word in text.split()[1:7]]
+    plain = [{"text": f"Note {number} of a quiet day .", "entities": []} for number in range(8)]
+    assert find([*plain, {"text": text, "entities": places}]) == {}
+    examples = find([*entity_notes(30), {"text": text, "entities": places}]).values()
+    assert "n30" not in {each.record for found in examples for each in found}
+
+
+def test_label_that_nobody_looked_for_is_not_missed(monkeypatch):
+    judged = []
+    monkeypatch.setattr(entity_errors, "see_entities", lambda samples, *_: judged.extend(one.name for one in samples))
+    first, second, third, *_ = entity_notes()
+    first["labels"], second["labels"] = ["D", "S", "OTHER"], ["S"]  # nobody looked for D in the second
+    assert find([first, second, third]) == {} and judged == ["n0", "n2"]
 
 
 def test_label_errors_are_looked_for_in_a_bounded_sample(monkeypatch):

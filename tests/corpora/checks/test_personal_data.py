@@ -54,3 +54,8 @@ def test_personal_data_is_masked_even_where_text_is_shown():
     (first, second) = find("Mail to jane.roe@hospital.org or call (212) 736-5000 today.", show_text=True)
     assert first.text.startswith("Mail to #####") and "jane" not in first.text + second.text
     assert "736" not in first.text + second.text
+
+
+def test_personal_data_of_long_notes_is_found_in_linear_time():
+    text = "seen [** by the doctor there " * 20_000 + "Call (212) 736-5000 now."
+    assert [example.detail for example in find(text)] == [f"PHONE_NUMBER, characters {len(text) - 19}-{len(text) - 5}"]

@@ -50,6 +50,21 @@ def test_sources_give_the_records_of_spacy_files(tmp_path, nlp):
     assert third["entities"] == [] and third["spans"] == {}
 
 
+def test_sources_read_folders_of_spacy_files(tmp_path, nlp):
+    for name in ("a", "b"):
+        DocBin(docs=[nlp(f"Has {name}.")]).to_disk(tmp_path / f"{name}.spacy")
+    for argument in (f"train={tmp_path}", f"train=spacy:{tmp_path}"):
+        assert [note.text for note in notes([argument], nlp)] == ["Has a.", "Has b."]
+
+
+def test_doc_record_says_what_is_not_known(nlp):
+    entities = {"text": RECORD["text"], "entities": RECORD["entities"]}
+    records = [{**entities, "partial": True}, {**entities, "labels": ["X"]}, entities]
+    partial, some, whole = map(doc_record, to_docs(records, nlp, Report()))
+    assert (partial["partial"], some["partial"], whole["partial"]) == (True, False, False)
+    assert some["labels"] == ["X"] and "labels" not in whole
+
+
 def test_doc_record_takes_entities_of_docs_that_were_made_elsewhere(nlp):
     doc = nlp("Has fever.")
     doc.set_ents([doc.char_span(4, 9, label="X")])
@@ -102,3 +117,8 @@ def test_sources_replace_halves_of_characters(tmp_path, nlp):
 def test_a_pipeline_gives_its_tokenizer(tmp_path):
     spacy.blank("de").to_disk(tmp_path / "pipeline")
     assert load_nlp(str(tmp_path / "pipeline")).lang == "de" and load_nlp("en").lang == "en"
+
+
+@pytest.mark.parametrize("name", ["clinical", "en"])
+def test_tokenizers_take_notes_of_any_length(name):
+    assert len(load_nlp(name).make_doc("fever " * 200_000)) >= 200_000

@@ -1,0 +1,55 @@
+"""Scores of PD-L1, and names of markers that are written in several ways."""
+
+import pytest
+
+from spacy_clinicalbert.pathology.component import read_report
+from tests.pathology.test_rules import markers
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("PD-L1 CPS 15.", {"CPS 15"}),
+        ("CPS: 5", {"CPS 5"}),
+        ("TPS 60%", {"60%"}),
+        ("PD-L1 (22C3): positive, combined positive score (CPS) = 40; tumor proportion score (TPS): < 1 %.", {"positive", "CPS 40", "<1%"}),
+        ("TPS: less than 1%, CPS ≥ 10", {"<1%", "CPS >=10"}),
+        ("PD-L1, TPS: 70% - high expression", {"70%"}),
+        # what a score means
+        ("TPS < 1%: no expression; TPS 1-49% = low expression; TPS >= 50% - high expression.", set()),
+        ("PD-L1: a CPS of 10 or more is needed.", set()),
+        ("Eligible where the cut-off of CPS 1 is reached. CPS >=1 is considered positive.", set()),
+        # no score
+        ("TPS 0.5 g/l, 100 cps 20, CPS 3/4.", set()),
+    ],
+)  # fmt: skip
+def test_markers_scores_of_pd_l1(text, expected):
+    assert markers(text) == {("PD-L1", value) for value in expected}
+
+
+@pytest.mark.parametrize(
+    "text, place", [("PD-L1 (28-8), CPS: 7", "PD-L1 (28-8), CPS: 7"), ("PD-L1 pending. CPS 7", "CPS 7")]
+)
+def test_markers_place_of_a_score_holds_the_name_of_its_clause(text, place):
+    assert [each.text for value in read_report(text).marker for each in value.evidence] == [place]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("HER 2 NEU: 1+ by stain. HER-2 / neu (FISH): 1.3, not amplified.", {("HER2", "1+"), ("HER2", "negative")}),
+        ("HER2/CEP17 ratio: 3.1, amplified.", {("HER2", "positive")}),
+        ("PR: negative (less than 1%).", {("PR", "negative"), ("PR", "<1%")}),
+        ("PR is negative in 90% of the glands.", {("PR", "negative")}),
+        ("Positive for pan-keratin AE1/AE3, negative for pankeratin.", {("AE1/AE3", "positive"), ("pancytokeratin", "negative")}),
+        ("Positive for CK7, negative for CK20.", {("CK7", "positive"), ("CK20", "negative")}),
+        ("CK7 and TTF-1 are positive, negative for CK20.", {("CK7", "positive"), ("TTF1", "positive"), ("CK20", "negative")}),
+        ("Alpha-inhibin: positive", {("inhibin", "positive")}),
+        # a list that begins with a name which the table has not
+        ("Negative for mucicarmin, CK7 and p63.", {("CK7", "negative"), ("p63", "negative")}),
+        ("Negative for sarcoma, CK7 and p63.", set()),
+        ("Negative for glykogen, CK7 and p63 are positive.", {("CK7", "positive"), ("p63", "positive")}),
+    ],
+)  # fmt: skip
+def test_markers_are_written_in_several_ways(text, expected):
+    assert markers(text) == expected
