@@ -200,6 +200,8 @@ def arrow_rows(batch: Any) -> List[Row]:
 def _values(column: Any) -> List[Any]:
     import pyarrow as pa
 
+    if pa.types.is_dictionary(column.type):  # categories of pandas
+        column = column.dictionary_decode()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column.to_pylist()
     return [raw and raw.decode("utf8", "surrogateescape") for raw in column.cast(pa.large_binary()).to_pylist()]

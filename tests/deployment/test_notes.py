@@ -228,10 +228,13 @@ def test_text_files_are_read_without_the_mark_of_windows_editors(tmp_path):
     assert [note.text for note in read_notes(Source(str(tmp_path), "text"))] == ["HPI: x"]
 
 
-def test_a_folder_of_parquet_is_read_and_a_string_that_is_not_utf8_is_its_notes_alone(tmp_path):
+@pytest.mark.parametrize("categories", [False, True])
+def test_a_folder_of_parquet_is_read_and_a_string_that_is_not_utf8_is_its_notes_alone(categories, tmp_path):
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     starts, raw = pyarrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0])), pyarrow.py_buffer(b"a\xe9")
     texts = pyarrow.StringArray.from_buffers(2, starts, raw)
+    if categories:
+        texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0, 1], pyarrow.int32()), texts)
     folder = tmp_path / "notes.parquet"
     (folder / "_temporary").mkdir(parents=True)
     for name in ("part-1.parquet", "part-0.parquet", "_temporary/part-2.parquet"):
