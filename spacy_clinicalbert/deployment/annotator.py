@@ -139,7 +139,7 @@ class Annotator:
         if len(text) > self.nlp.max_length:
             return f"it has {len(text)} characters, and the pipeline takes {self.nlp.max_length}: see --max-length"
         if not is_utf8(text):
-            return "it has half of a surrogate pair, which is no character"
+            return "it is not UTF-8, or has half of a surrogate pair, which is no character"
         return ""
 
     def _keep(self, doc: Doc, note: Note) -> None:

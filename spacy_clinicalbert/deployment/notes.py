@@ -57,7 +57,7 @@ def find_format(path: str) -> str:
     for form, endings in (("jsonl", (".jsonl", ".ndjson")), ("csv", (".csv",)), ("parquet", (".parquet",))):
         if suffix in endings:
             return form
-    if Path(path).is_dir() or suffix.lower() == TEXT:
+    if Path(path).is_dir() or _is_text(path):
         return "text"
     raise ValueError(f"'{path}' is neither a folder nor of an ending that is known: say --from {', '.join(FORMATS)}.")
 
@@ -86,8 +86,8 @@ def read_notes(source: Source) -> Iterator[Note]:
     text_field = _name(source, source.text_field)
     id_field, patient_field = _name(source, source.id_field or "id"), _name(source, source.patient_field or "patient")
     for position, row in enumerate(chain([first], rows)):
-        note_id, patient = (None if row.get(field) == "" else row.get(field) for field in (id_field, patient_field))
-        yield make_note(position, note_id, row.get(text_field), patient, row.get(_REASON, ""))
+        text, reason = row.get(text_field), row.get(_REASON, "")
+        yield make_note(position, row.get(id_field), text, row.get(patient_field), reason)
 
 
 def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str = "") -> Note:
@@ -96,6 +96,7 @@ def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str 
         reason = "it has no text"
     elif not reason and not isinstance(text, str):
         reason = f"its text is of the type {type(text).__name__}"
+    note_id, patient = _given(note_id), _given(patient)
     note_id = note_id if note_id is None or isinstance(note_id, (str, int)) else str(note_id)
     patient = None if patient is None else str(patient)
     if not is_utf8(note_id):  # as JSON can write it ("\ud800"), and as Python names a file whose name is not UTF-8
@@ -103,6 +104,13 @@ def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str 
     if not is_utf8(patient):
         patient, reason = ascii(patient), reason or "its patient's id is not UTF-8"
     return Note(position, note_id, "" if reason else str(text), patient, reason)
+
+
+def _given(value: Any) -> Any:
+    """An id as it was meant: "" and NaN are none, and a column of whole numbers with gaps is one of floats in pandas."""
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value
+    return None if value == "" else value
 
 
 def is_utf8(value: Any) -> bool:
@@ -133,8 +141,7 @@ def count_notes(source: Source) -> Optional[int]:
     RETURNS (Optional[int]): How many there are; None where a database does not say.
     """
     if source.form == "parquet":
-        with _open_parquet(source.path) as file:
-            return file.metadata.num_rows
+        return sum(_n_rows(path) for path in _parquet_paths(source.path))
     if source.form == "sql":
         return count_query(source.path, source.query or "")
     if source.form == "text":
@@ -160,22 +167,64 @@ def _csv_rows(source: Source) -> Iterator[Row]:
 
 
 def _parquet_rows(source: Source) -> Iterator[Row]:
-    import pyarrow
+    fields = [source.text_field, source.id_field or "id", source.patient_field or "patient"]
+    for path in _parquet_paths(source.path):
+        yield from _rows_of_parquet(path, fields)
 
+
+def _rows_of_parquet(path: Path, fields: List[str]) -> Iterator[Row]:
     number = 0
-    try:
-        with _open_parquet(source.path) as file:
-            fields = [source.text_field, source.id_field or "id", source.patient_field or "patient"]
-            columns = [name for name in file.schema_arrow.names if name in fields]
+    with _open_parquet(path) as file:
+        import pyarrow
+
+        columns = [name for name in file.schema_arrow.names if name in fields]
+        try:
             for batch in file.iter_batches(batch_size=1000, columns=columns):
-                for row in batch.to_pylist():
+                for row in arrow_rows(batch):
                     yield row
                     number += 1
-    except (pyarrow.ArrowException, UnicodeDecodeError, OSError):
-        raise ValueError(f"'{source.path}' cannot be read behind row {number}: it is damaged.") from None
+        except (pyarrow.ArrowException, OSError):
+            raise ValueError(f"'{path}' cannot be read behind row {number}: it is damaged.") from None
 
 
-def _open_parquet(path: str) -> Any:
+def arrow_rows(batch: Any) -> List[Row]:
+    """RETURNS (List[Dict[str, Any]]): The rows of an Arrow batch. Nobody checks that its strings are UTF-8: of those that are not, bytes become halves of
+    surrogate pairs, as in Python's names of files."""
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        columns = [_values(column) for column in batch.columns]
+        return [dict(zip(batch.schema.names, row)) for row in zip(*columns)]
+
+
+def _values(column: Any) -> List[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):  # categories of pandas
+        column = column.dictionary_decode()
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column.to_pylist()
+    return [raw and raw.decode("utf8", "surrogateescape") for raw in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _parquet_paths(path: str) -> List[Path]:
+    """The file, or those of a folder, as Spark writes them; what is hidden or begins with "_" is of jobs that were broken off."""
+    root = Path(path)
+    if not root.is_dir():
+        return [root]
+    inside = [each.relative_to(root) for each in root.rglob("*.parquet") if each.is_file()]
+    paths = [root / each for each in sorted(inside) if not any(part.startswith(("_", ".")) for part in each.parts)]
+    if not paths:
+        raise ValueError(f"The folder '{path}' has no .parquet files.")
+    return paths
+
+
+def _n_rows(path: Path) -> int:
+    with _open_parquet(path) as file:
+        return file.metadata.num_rows
+
+
+def _open_parquet(path: Path) -> Any:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -193,7 +242,7 @@ def _text_rows(source: Source) -> Iterator[Row]:
         name = path.name if path == root else path.relative_to(root).as_posix()
         row: Row = {source.id_field or "id": name[: -len(TEXT)] if _is_text(name) else name}
         try:
-            row[source.text_field] = whole_text(path)
+            row[source.text_field] = whole_text(path).removeprefix("\ufeff")  # a mark of Windows' editors
         except ValueError:
             row.update({source.text_field: None, _REASON: "its file is not UTF-8"})
         yield row

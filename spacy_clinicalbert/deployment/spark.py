@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from .annotator import Annotator
 from .arrow import record_row, record_schema
 from .forms import dump
-from .notes import Note, make_note, slices
+from .notes import Note, arrow_rows, make_note, slices
 from .records import RECORD_VERSION, to_record
 from .workers import load_pipeline, n_cores
 
@@ -133,7 +133,7 @@ def _notes(batches: Iterator["RecordBatch"]) -> Iterator[Note]:
     positions = count()
     for batch in batches:
         for start in range(0, batch.num_rows, CHUNK):
-            for row in batch.slice(start, CHUNK).to_pylist():
+            for row in arrow_rows(batch.slice(start, CHUNK)):
                 yield make_note(next(positions), row["id"], row["text"], row.get("patient"))
 
 

@@ -32,7 +32,7 @@ def read_source(source: str, report: Report) -> List[Doc]:
     RAISES (ValueError): It is not there, damaged, of no known format, or has no notes. RAISES (OSError): It cannot be read.
     """
     nlp = blank_clinical()
-    if source.endswith(TEXT):
+    if source.lower().endswith(TEXT):
         if not Path(source).is_file():
             raise ValueError(f"'{source}' is not there.")
         install_extensions()

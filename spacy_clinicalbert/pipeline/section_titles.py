@@ -64,32 +64,42 @@ class Titles:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self._read()
+
+    def _read(self) -> None:
         self._labels: Dict[str, str] = {}
-        for label, titles in table["titles"].items():
+        for label, titles in self.table["titles"].items():
             for title in titles:
                 self._labels.setdefault(normalise(title), label)
         self._parts: Dict[str, List[Part]] = {}
-        for group in table["parts"]:
+        for group in self.table["parts"]:
             for title in group["titles"]:
                 self._parts.setdefault(normalise(title), []).append(Part(group["of"], tuple(group["within"])))
-        self.documents = frozenset(table["documents"])
-        self.ignored = frozenset(table["ignored"])
-        self.open = frozenset(table["open"])
+        self.documents = frozenset(self.table["documents"])
+        self.ignored = frozenset(self.table["ignored"])
+        self.open = frozenset(self.table["open"])
         self._most_words = max((len(title.split()) for title in self._labels), default=1)
 
     def add(self, label: str, titles: List[str]) -> None:
-        """Add titles of a label, new or known. Of another label they are no titles any more, nor names of its parts, of documents, or to be passed over."""
-        new = {normalise(title): label for title in titles}
-        table = self.table["titles"]
-        for other, known in table.items():
-            table[other] = [title for title in known if normalise(title) not in new]
-        table[label] = [*titles, *table.get(label, [])]
-        self._labels.update(new)
-        for title in new:
-            self._parts.pop(title, None)
-        self.documents -= new.keys()
-        self.ignored -= new.keys()
-        self._most_words = max([self._most_words, *(len(normalise(title).split()) for title in titles)])
+        """Add titles of a label, new or known. They mean nothing else any more: no other label, in reports or where the section is long neither, no name
+        of a part or of a document, and nothing to be passed over. The table says so, for it is what is saved."""
+        new = {normalise(title) for title in titles}
+
+        def without(known: List[str]) -> List[str]:
+            return [title for title in known if normalise(title) not in new]
+
+        table = self.table
+        for other, known in table["titles"].items():
+            table["titles"][other] = without(known)
+        table["titles"][label] = [*titles, *table["titles"].get(label, [])]
+        for group in table["parts"]:
+            group["titles"] = without(group["titles"])
+        for name in ("documents", "ignored"):
+            table[name] = without(table[name])
+        for meanings in (table["reports"]["titles"], table["narratives"]):
+            for title in [each for each in meanings if normalise(each) in new]:
+                del meanings[title]
+        self._read()
 
     def find(self, title: str) -> Optional[str]:
         """RETURNS (Optional[str]): The label of a normalised title; None where it is not in the table."""

@@ -67,7 +67,7 @@ def test_components_of_spacy_that_take_no_error_handler(component):
     "note, reason",
     [
         (Note(1, 1, "x" * 31), "it has 31 characters, and the pipeline takes 30: see --max-length"),
-        (Note(1, 1, "\ud800 x"), "it has half of a surrogate pair, which is no character"),
+        (Note(1, 1, "\ud800 x"), "it is not UTF-8, or has half of a surrogate pair, which is no character"),
         (Note(1, 1, "", None, "it has no text"), "it has no text"),
     ],
 )

@@ -5,7 +5,16 @@ import os
 
 import pytest
 
-from spacy_clinicalbert.deployment.notes import Note, Source, count_notes, find_format, passed_over, read_notes, slices
+from spacy_clinicalbert.deployment.notes import (
+    Note,
+    Source,
+    count_notes,
+    find_format,
+    make_note,
+    passed_over,
+    read_notes,
+    slices,
+)
 
 ROWS = [
     {"id": "a", "text": 'First,\n"note".', "patient": "p1", "more": 1},
@@ -206,6 +215,32 @@ def test_damaged_sources_are_errors_without_text(form, damage, message, tmp_path
     with pytest.raises(ValueError, match=message) as caught:
         list(read_notes(Source(str(path), form)))
     assert "cut o," not in str(caught.value) and "First" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given, expected", [(5.0, 5), (float("nan"), None), ("", None), (1.5, "1.5")])
+def test_ids_are_as_they_were_meant(given, expected):
+    note = make_note(0, given, "A note.", given)
+    assert (note.id, note.patient) == (expected, None if expected is None else str(expected))
+
+
+def test_text_files_are_read_without_the_mark_of_windows_editors(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffHPI: x".encode())
+    assert [note.text for note in read_notes(Source(str(tmp_path), "text"))] == ["HPI: x"]
+
+
+@pytest.mark.parametrize("categories", [False, True])
+def test_a_folder_of_parquet_is_read_and_a_string_that_is_not_utf8_is_its_notes_alone(categories, tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    starts, raw = pyarrow.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0])), pyarrow.py_buffer(b"a\xe9")
+    texts = pyarrow.StringArray.from_buffers(2, starts, raw)
+    if categories:
+        texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0, 1], pyarrow.int32()), texts)
+    folder = tmp_path / "notes.parquet"
+    (folder / "_temporary").mkdir(parents=True)
+    for name in ("part-1.parquet", "part-0.parquet", "_temporary/part-2.parquet"):
+        parquet.write_table(pyarrow.table({"id": [1, 2], "text": texts}), folder / name)
+    source = Source(str(folder), find_format(str(folder)))
+    assert [note.text for note in read_notes(source)] == ["a", "\udce9"] * 2 and count_notes(source) == 4
 
 
 def test_slices_are_of_one_size():

@@ -49,6 +49,11 @@ def heads(text, titles):
     return [(text[head.start : head.end], head.label) for head in find_heads(text, titles)]
 
 
+def labels_of(nlp, text):
+    doc = nlp(text)
+    return [span.label_ for span in doc.spans["sections"]]
+
+
 def test_sections_run_from_head_to_head(nlp):
     doc = nlp(NOTE)
     found = [(span.text, span.label_) for span in doc.spans["section_heads"]]
@@ -143,11 +148,22 @@ def test_a_title_that_moves_to_another_label_stays_there(tmp_path):
         assert [span.label_ for span in doc.spans["sections"]] == ["plan", "allergies"]
 
 
-def test_titles_of_a_user_are_no_parts_of_another_section():
-    text = "PHYSICAL EXAM:\nHEENT: Clear."
-    for titles, labels in ({}, ["physical_exam"]), ({"heent": ["HEENT"]}, ["physical_exam", "heent"]):
-        doc = make_nlp(titles=titles)(text)
-        assert [span.label_ for span in doc.spans["sections"]] == labels
+@pytest.mark.parametrize(
+    "title, text",
+    [
+        ("HEENT", "PHYSICAL EXAM: well\nHEENT: Clear."),  # a part of another section
+        ("Discharge Summary", "Discharge Summary\n\nShe was well."),  # a document
+        ("Account", "Account: She was well."),  # passed over
+        ("Procedure", f"Procedure: {'The bowel was freed. ' * 20}"),  # another label where it is long
+    ],
+)
+def test_a_title_that_a_user_adds_means_nothing_else(title, text, tmp_path):
+    nlp = make_nlp()
+    assert "mine" not in labels_of(nlp, text)
+    nlp.get_pipe("clinical_sections").add_titles({"mine": [title]})
+    nlp.to_disk(tmp_path)
+    for made in (nlp, make_nlp(titles={"mine": [title]}), spacy.load(tmp_path), make_nlp().from_bytes(nlp.to_bytes())):
+        assert labels_of(made, text)[-1] == "mine"
 
 
 def test_sections_take_another_table(tmp_path):
