@@ -149,6 +149,7 @@ def test_signal_ends_a_run_behind_its_step_with_a_checkpoint(n_processes, make_r
     process.join()
     said = output.with_suffix(".said").read_text()
     assert process.exitcode == (128 + signal.SIGTERM if n_processes == 1 else 1), said
+    assert len(step_folders(output)) == 1, said
     (left,) = step_folders(output)
     n_done = int(left.name.removeprefix("step-"))
     assert 0 < n_done < 2000 and f"Stopped behind step {n_done}. Go on with --resume." in said
