@@ -49,6 +49,16 @@ EPOCHS = {"mtsamples": 3, "tcga": 3}
 LEAST = 20  # training notes of a category
 N_PIECES = 510  # of 512, without [CLS] and [SEP]
 N_SAMPLES = 1000
+# spaCy's own head: a linear layer over the mean of the tokens' vectors.
+TEXTCAT = {
+    "@architectures": "spacy.TextCatReduce.v1",
+    "exclusive_classes": False,
+    "use_reduce_first": False,
+    "use_reduce_last": False,
+    "use_reduce_max": False,
+    "use_reduce_mean": True,
+    "tok2vec": {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"},
+}
 FIGURES = ("auroc", "auprc", "rp80", "f1")
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -164,10 +174,7 @@ def make_config(folder: str, task: str, system: str, encoder: str, seed: int) ->
     if system == "textcat":
         del config["components"]["clinical_note_classifier"]
         config["nlp"]["pipeline"] = ["clinicalbert", "textcat_multilabel"]
-        listener = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"}
-        model = {"@architectures": "spacy.TextCatReduce.v1", "exclusive_classes": False, "tok2vec": listener}
-        model.update(use_reduce_first=False, use_reduce_last=False, use_reduce_max=False, use_reduce_mean=True)
-        config["components"]["textcat_multilabel"] = {"factory": "textcat_multilabel", "model": model}
+        config["components"]["textcat_multilabel"] = {"factory": "textcat_multilabel", "model": TEXTCAT}
     elif system in AGGREGATORS:
         aggregate = {"@layers": f"spacy-clinicalbert.{system}.v1"}
         config["components"]["clinical_note_classifier"]["model"]["aggregate"] = aggregate

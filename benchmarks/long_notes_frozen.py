@@ -21,7 +21,7 @@ from spacy.util import fix_random_seed, minibatch
 from thinc.api import Adam, warmup_linear
 from tqdm import tqdm
 
-from benchmarks.long_notes import AGGREGATORS, Tfidf, cut, find_labels, gold_of, read
+from benchmarks.long_notes import AGGREGATORS, TEXTCAT, Tfidf, cut, find_labels, gold_of, read
 from spacy_clinicalbert.encoder.checkpoints import load_checkpoint
 from spacy_clinicalbert.tokenizer import blank_clinical
 
@@ -38,12 +38,9 @@ def add_head(nlp: Language, system: str) -> Any:
     for name in nlp.pipe_names[1:]:
         nlp.remove_pipe(name)
     if system == "textcat":
-        listener = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"}
-        model: Dict[str, Any] = {"@architectures": "spacy.TextCatReduce.v1", "exclusive_classes": False}
-        model.update(use_reduce_first=False, use_reduce_last=False, use_reduce_max=False, use_reduce_mean=True)
-        return nlp.add_pipe("textcat_multilabel", config={"model": {**model, "tok2vec": listener}})
+        return nlp.add_pipe("textcat_multilabel", config={"model": TEXTCAT})
     aggregator = system if system in AGGREGATORS else "mean"
-    model = {"aggregate": {"@layers": f"spacy-clinicalbert.{aggregator}.v1"}}
+    model: Dict[str, Any] = {"aggregate": {"@layers": f"spacy-clinicalbert.{aggregator}.v1"}}
     model["words"] = N_WORDS if system == "words" else 0
     return nlp.add_pipe("clinical_note_classifier", config={"model": model})
 

@@ -88,9 +88,8 @@ def plot_confusion(counts: Dict[Tuple[str, str], int], missed: str, title: str, 
     names = {name for pair in counts for name in pair} - {missed}
     labels = sorted(names, key=lambda name: (-sizes.get(name, 0), name))[:MAX_LABELS] + [missed]
     table = numpy.array([[counts.get((gold, found), 0) for found in labels] for gold in labels])
-    shares = table / numpy.maximum(
-        [[sizes.get(gold, 0)] for gold in labels], 1
-    )  # of all, also of labels that are not shown
+    # Shares of all, also of labels that are not shown.
+    shares = table / numpy.maximum([[sizes.get(gold, 0)] for gold in labels], 1)
     size = 1.8 + 0.42 * len(labels)
     figure = Figure(figsize=(size + 1, size))
     axis = figure.subplots()

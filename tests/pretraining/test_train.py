@@ -5,7 +5,6 @@ import logging
 import math
 import shutil
 import signal
-import socket
 import time
 from types import SimpleNamespace
 
@@ -52,9 +51,9 @@ def start_run(config, output, n_processes=1):
     said, arguments = output.with_suffix(".said"), command(config, output)
     if n_processes == 1:
         return start(said, app, arguments)
-    with socket.create_server(("127.0.0.1", 0)) as server:  # tests run beside each other
-        port = str(server.getsockname()[1])
-    launch = ["--nproc_per_node", str(n_processes), "--master_port", port, "-m", "spacy", "clinicalbert"]
+    # Standalone: torchrun takes a free port by itself, for tests run beside each other.
+    launch = ["--standalone", "--local_addr", "127.0.0.1", "--nproc_per_node", str(n_processes)]
+    launch += ["-m", "spacy", "clinicalbert"]
     return start(said, torchrun, [*launch, *arguments])
 
 

@@ -64,9 +64,8 @@ class Conflicts:
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
         self._first: Dict[bytes, Tuple[str, Annotation]] = {}
-        self._shared: Dict[
-            Any, Any
-        ] = {}  # most notes have one of few combinations of categories and labels: each is held once
+        # Most notes have one of few combinations of categories and labels: each is held once.
+        self._shared: Dict[Any, Any] = {}
 
     def see(self, note: Note) -> None:
         annotation = self._annotation(note)
