@@ -30,7 +30,7 @@ VALUES = {
     "marker": r"positive|negative|equivocal|indeterminate|<?(\d{1,3}-)?\d{1,3}%|[0-3]\+|score \d",
 }
 FRESH = {"fresh": 12, "fresh-2": 16, "fresh-3": 8, "fresh-4": 10}  # reports of the training split
-HELD_OUT = {"dev": ("dev", 30), "test": ("test", 30), "test-2": ("test", 16)}  # part → split, reports
+HELD_OUT = {"dev": ("dev", 30), "test": ("test", 30), "test-2": ("test", 20)}  # part → split, reports
 MORE = {
     "prefix": ("pT", "pN", "pM"),
     "suffix": ("pT", "pN"),
