@@ -4,7 +4,7 @@
 
 FOLDER has tcga_tnm/tcga_reports_tnm.jsonl. "dev" are the first 20 annotated reports of the development split, which the rules were written with, "held" its last 10,
 "fresh" 12 of the training split that were annotated when the rules were done, "fresh-2" 16, "fresh-3" 8 and "fresh-4" 10 more, each annotated after those before it had been used,
-"test" those of the test split. A found value is right if an annotated one of its report is equal (`value`, for markers `name` too) and a place of the one overlaps a place of the other; each is matched once. The intervals are bootstrapped over reports.
+"test" those of the test split, "test-2" a random sample of the others of that split. A found value is right if an annotated one of its report is equal (`value`, for markers `name` too) and a place of the one overlaps a place of the other; each is matched once. The intervals are bootstrapped over reports.
 """
 
 import json
@@ -31,6 +31,7 @@ PARTS = {
     "fresh-3": ("fresh-3", slice(None)),
     "fresh-4": ("fresh-4", slice(None)),
     "test": ("test", slice(None)),
+    "test-2": ("test-2", slice(None)),
 }
 
 
@@ -83,7 +84,7 @@ def find(text: str) -> List[Dict[str, Any]]:
 @app.command()
 def score(
     folder: Path = typer.Argument(..., help="The folder of the corpora"),
-    part: str = typer.Option("dev", help="dev, held, fresh, fresh-2, fresh-3, fresh-4 or test"),
+    part: str = typer.Option("dev", help="dev, held, fresh, fresh-2, fresh-3, fresh-4, test or test-2"),
     errors: bool = typer.Option(False, help="List what is wrong, without text: field, value, offsets"),
 ) -> None:
     """Print precision, recall and F1, by field and over all."""

@@ -30,6 +30,7 @@ VALUES = {
     "marker": r"positive|negative|equivocal|indeterminate|<?(\d{1,3}-)?\d{1,3}%|[0-3]\+|score \d",
 }
 FRESH = {"fresh": 12, "fresh-2": 16, "fresh-3": 8, "fresh-4": 10}  # reports of the training split
+HELD_OUT = {"dev": ("dev", 30), "test": ("test", 30), "test-2": ("test", 20)}  # part → split, reports
 MORE = {
     "prefix": ("pT", "pN", "pM"),
     "suffix": ("pT", "pN"),
@@ -48,16 +49,17 @@ def records():
     return [json.loads(line) for line in lines]
 
 
-def test_pathology_gold_has_thirty_reports_of_each_held_out_split_and_the_others_are_of_training(records):
-    assert len({record["id"] for record in records}) == len(records) == 60 + sum(FRESH.values())
+def test_pathology_gold_has_its_reports_of_each_held_out_split_and_the_others_are_of_training(records):
+    total = sum(FRESH.values()) + sum(count for _, count in HELD_OUT.values())
+    assert len({record["id"] for record in records}) == len(records) == total
     held_out = frozenset().union(*load_splits()["tcga_tnm"].values())
     for part, count in FRESH.items():
         fresh = [record["id"].split(".")[0] for record in records if record["part"] == part]
         assert len(fresh) == count and not set(fresh) & held_out
         assert {split_of(case) for case in fresh} == {"train"}
-    for part in ("dev", "test"):
+    for part, (split, count) in HELD_OUT.items():
         cases = [record["id"].split(".")[0] for record in records if record["part"] == part]
-        assert len(cases) == 30 and set(cases) <= load_splits()["tcga_tnm"][part]
+        assert len(cases) == count and set(cases) <= load_splits()["tcga_tnm"][split]
     for record in records:
         assert set(record) == {"corpus", "id", "part", "text_sha256", "fields"} and record["fields"]
         assert record["corpus"] == "tcga_tnm" and re.fullmatch("[0-9a-f]{16}", record["text_sha256"])
