@@ -3,7 +3,7 @@ alternating runs.
 
     python -m benchmarks.throughput run NOTES.jsonl ENCODER
 
-NOTES.jsonl holds MTSamples, one note a line with "text"; ENCODER is the folder of MiniLM-L6. A BERT-base with random
+NOTES.jsonl holds MTSamples, one note a line with "text"; ENCODER is a folder of MiniLM-L6's size. A BERT-base with random
 weights is made beside it, for the time does not depend on them. The peers run in an environment of their own, which the
 first call makes in build/peers. Raw times go to benchmarks/throughput.jsonl, the tables to standard output; `report`
 prints them again.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import torch
 import typer
@@ -37,6 +37,9 @@ OURS = (
     "clinicalbert:torch:float32",
 )
 NOT_DISTINCT = "clinicalbert:openvino:bfloat16:all"
+# Our default over another encoder of the size, by the option --beside; the name says which.
+BESIDE = "clinicalbert:openvino:bfloat16"
+CLINICAL_NER = tuple(f"clinicalbert:openvino:{precision}:clinical_ner" for precision in ("int8", "bfloat16", "float32"))
 OTHERS = ("spacy-transformers", "spacy-curated-transformers", "edsnlp", "huggingface")
 # Words a run, of MTSamples and of the other sets: enough for seconds, at the speed of the slowest.
 WORDS = {"MiniLM-L6": (32_000, 16_000), "BERT-base": (4_000, 2_000)}
@@ -117,10 +120,10 @@ def make_datasets(notes: List[str], size: str) -> Dict[str, List[str]]:
 class System:
     """A system in a process of its own; see `benchmarks.systems`."""
 
-    def __init__(self, name: str, encoder: Path, head: str, calibration: Path):
+    def __init__(self, name: str, encoder: Path, head: str, calibration: Path, shown: str = ""):
         python = sys.executable if name.startswith("clinicalbert") else str(PEERS / "bin" / "python")
         environment = {**os.environ, "CALIBRATION": str(calibration), "TOKENIZERS_PARALLELISM": "true"}
-        self.name = name
+        self.name = shown or name
         self.process = subprocess.Popen(
             [python, "benchmarks/systems.py", name, str(encoder), head],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -221,13 +224,15 @@ def run(
     repeats: int = 3,
     only: List[str] = typer.Option([], help="Only these of MiniLM-L6 and BERT-base"),
     data: List[str] = typer.Option([], help="Only these sets of notes"),
+    beside: Optional[Path] = typer.Option(None, help="Another encoder of MiniLM-L6's size, as one more system"),
+    output: Path = ROWS,
 ) -> None:
     """Measure, and print the tables."""
     make_peers()
     texts = [json.loads(line)["text"] for line in source.read_text(encoding="utf8").splitlines()]
     random.Random(0).shuffle(texts)
     # What is not measured now stays as it was.
-    before = read_rows()
+    before = read_rows(output)
     rows: List[Dict[str, Any]] = [row for row in before if only and row.get("size") not in (None, *only)]
     rows.insert(0, machine())
     if len(rows) > 1:  # of one machine: its best
@@ -249,9 +254,12 @@ def run(
                 names = [
                     *OURS,
                     NOT_DISTINCT,
+                    *(CLINICAL_NER if head == "ner" else ()),
                     *(other for other in OTHERS if head == "ner" or other not in ("edsnlp", "huggingface")),
                 ]
                 running = [System(name, path, head, calibration) for name in names]
+                if beside and size == "MiniLM-L6":
+                    running.append(System(BESIDE, beside, head, calibration, f"{BESIDE} ({beside.name})"))
                 for name, notes in datasets.items():
                     if head == "ner" and name != "MTSamples":
                         continue
@@ -264,8 +272,8 @@ def run(
                             print(size, head, name, system.name, round(result["seconds"], 2), file=sys.stderr)
                 for system in running:
                     system.close()
-                ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
-    report()
+                output.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf8")
+    report(output)
 
 
 def machine() -> Dict[str, Any]:
@@ -280,14 +288,14 @@ def machine() -> Dict[str, Any]:
     }
 
 
-def read_rows() -> List[Dict[str, Any]]:
-    return [json.loads(line) for line in ROWS.read_text(encoding="utf8").splitlines()] if ROWS.exists() else []
+def read_rows(path: Path) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()] if path.exists() else []
 
 
 @app.command()
-def report() -> None:
+def report(source: Path = ROWS) -> None:
     """Print the tables of the last run as Markdown."""
-    rows = read_rows()
+    rows = read_rows(source)
     about, data = rows[0], [row for row in rows if "oracle" in row]
     times = [row for row in rows if "seconds" in row]
     print(
@@ -314,7 +322,7 @@ def report() -> None:
             peak = max((row.get("peak_mib", 0) for row in chosen if row["system"] == system), default=0)
             share = ""
             for precision in ("bfloat16", "float32"):
-                if precision in system:
+                if precision in system and "(" not in system:  # the wordpieces are those of the encoder
                     flops = 2 * facts["parameters"] * facts["wordpieces"] * median / facts["words"]
                     share = f"{flops / 1e9 / about['peak'][precision]:.0%}"
             print(
