@@ -10,7 +10,8 @@ from .omop import NOTE_NLP, typed_row
 
 Row = Dict[str, Any]
 
-GROUP = 10_000  # rows of a row group, which is held in memory
+GROUP = 10_000  # rows of a row group, which is held in memory as Arrow has it
+CHUNK = 500  # rows that are Python objects at a time, which take many times the memory
 
 
 def check_arrow() -> None:
@@ -80,16 +81,21 @@ def write_parquet(path: Path, form: str, rows: Iterator[Row]) -> None:
     from pyarrow import parquet
 
     schema = omop_schema() if form == "omop" else record_schema()
-    as_row = typed_row if form == "omop" else record_row
     with parquet.ParquetWriter(path, schema) as writer:
-        while chunk := list(islice(rows, GROUP)):
-            try:
-                table = pyarrow.Table.from_pylist([as_row(row) for row in chunk], schema)
-            except (pyarrow.ArrowException, OverflowError) as error:  # whose message could hold a note's text
-                raise ValueError(
-                    f"Parquet does not take what was found ({type(error).__name__}): write .jsonl."
-                ) from None
-            writer.write_table(table)
+        tables = _tables(form, rows, schema)
+        while group := list(islice(tables, GROUP // CHUNK)):
+            writer.write_table(pyarrow.concat_tables(group), row_group_size=GROUP)
+
+
+def _tables(form: str, rows: Iterator[Row], schema: Any) -> Iterator[Any]:
+    import pyarrow
+
+    as_row = typed_row if form == "omop" else record_row
+    while chunk := list(islice(rows, CHUNK)):
+        try:
+            yield pyarrow.Table.from_pylist([as_row(row) for row in chunk], schema)
+        except (pyarrow.ArrowException, OverflowError) as error:  # whose message could hold a note's text
+            raise ValueError(f"Parquet does not take what was found ({type(error).__name__}): write .jsonl.") from None
 
 
 def record_row(record: Row) -> Row:

@@ -112,10 +112,20 @@ class Table:
         )
 
     def create(self) -> None:
-        """Make the table, if it is not there."""
+        """Make the table, if it is not there.
+
+        RAISES (ValueError): It is, and lacks columns.
+        """
         with _connected(self.engine) as connection, self._named():
             self.table.create(connection, checkfirst=True)
             connection.commit()
+            columns = _sqlalchemy().inspect(connection).get_columns(self.table.name, schema=self.table.schema)
+        there = {column["name"].lower() for column in columns}
+        missing = [column.name for column in self.table.columns if column.name not in there]
+        if missing:
+            raise ValueError(
+                f"The table '{self.table.fullname}' of '{shown(str(self.engine.url))}' lacks the columns {', '.join(missing)}: add them, or name another."
+            )
 
     def last_key(self) -> Optional[int]:
         """RETURNS (Optional[int]): The highest key; None of an empty table."""

@@ -81,6 +81,13 @@ def test_a_table_of_somebodys_own_without_a_key_has_no_key_twice(url):
     assert len(read(url)) == 5
 
 
+def test_columns_that_a_table_lacks_are_named_before_anything_is_written(url):
+    with sqlalchemy.create_engine(url).begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE results (POSITION INTEGER, id, entities)"))
+    with pytest.raises(ValueError, match=r"'results' of .* lacks the columns day, moment: add them"):
+        Table(url, "results", COLUMNS).create()
+
+
 @pytest.mark.parametrize("query", ["SELECT id FROM results", None, ""])
 def test_queries_want_an_order(query):
     with pytest.raises(ValueError, match="--query"):
