@@ -15,7 +15,7 @@ from thinc.types import Floats2d, Ragged
 from .checkpoints import load_checkpoint
 from .data import encode_doc, encode_docs
 from .engines import Inputs
-from .plan import DocPlan, Plan, make_plan, plan_docs, plan_passes
+from .plan import MAX_UPDATE_PADDING, DocPlan, Plan, make_plan, plan_docs, plan_passes
 from .replaced import replace_listener, replace_listener_cfg, with_arrays, with_doc_data
 from .shim import EncoderShim, shim_of
 from .updates import update_passes
@@ -279,5 +279,5 @@ def predict_rows(
 
 def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
     """As `predict_rows`, with dropout and a backward."""
-    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)))
+    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)), max_padding=MAX_UPDATE_PADDING)
     return update_passes(model, (((ids, mask), kept, places) for ids, mask, kept, places in passes), plan.work.n_rows)
