@@ -183,3 +183,27 @@ def test_vocabulary_finds_names_by_every_letter_they_begin_with():
 def test_rules_leave_empty_boxes_of_a_form_alone():
     text = "MARGINS\n ___ Cannot be assessed\n _X_ All margins are uninvolved by invasive carcinoma"
     assert values(text, "margins") == ["uninvolved"]
+
+
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        ("Squamous carcinoma of tongue.", "site", ["tongue"]),
+        ("No carcinoma of the tongue, metastatic carcinoma of the lung.", "site", []),
+        ("C. Bladder, seminal vesicles and vas deferens, excision.", "site", ["bladder", "seminal vesicle", "vas deferens"]),
+        ("Seminal vesicles (invasion of muscular wall required): uninvolved.", "site", []),
+        ("Presacral lymph nodes (D) : no malignancy.", "site", ["lymph node"]),
+        ("Jugular chain lymph node, levels II and III: no tumor.", "site", ["lymph node"]),
+        ("Fat is submitted for lymph node dissection. Two lymph nodes: benign.", "site", []),
+        ("Tissue description: Left gastric lymph node (3.2 x 1.2 cm), and segment III liver (20 grams).", "site", ["lymph node", "liver"]),
+        ("Received was 'parietal pleura'.", "site", ["pleura"]),
+        ("A. Right neck contents. B. Neck (excision): fat. C. Bladder neck: benign. D. Teeth, extraction.", "site", ["neck", "bladder", "tooth"]),
+        ("Carcinoma of lung (left).", "laterality", ["left"]),
+        ("Specimen: Left lower lobe. Procedure: Lobectomy.", "laterality", ["left"]),
+        ("Focality: Multifocal, bilateral.", "laterality", ["bilateral"]),
+        ("A. Right cheek, skin biopsy: melanoma.", "laterality", ["right"]),
+        ("A. Left chest tube, removal.", "laterality", []),
+    ],
+)  # fmt: skip
+def test_rules_read_where_the_tumour_is(text, field, expected):
+    assert values(text, field) == expected
