@@ -65,7 +65,7 @@ _BY_SIZE = re.compile(
 _CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012O])(?=[\s,.;)/]|$)")
 _STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012O][,\s]{1,2}V\s?[012O]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
 _NEGATION = re.compile(rf"(?s:.*)\b(?P<no>{NO})\s(?P<between>(?:[a-z/-]{{1,20}}[\s.,]{{1,2}}){{0,8}})$", re.IGNORECASE)
-_STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
+_STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s(?:-\s)?[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
 _OTHER = re.compile(

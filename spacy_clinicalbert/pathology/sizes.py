@@ -51,6 +51,9 @@ _OTHER = re.compile(
     r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci|(?:colloid(?:al)?|adenomat(?:ous|oid)|hyperplastic|fibr(?:ous|otic)|calcified|satellite|benign|(?<!and\s)cystic)\s(?:\w{1,12}\s)?nodul",
     re.IGNORECASE,
 )
+# "carcinoma, grade 2 (3+2+1); 4 cm in greatest dimension"
+_GREATEST = re.compile(r"\s?in\s(?:greatest|maximum|maximal)\s(?:linear\s)?(?:dimension|diameter)\b", re.IGNORECASE)
+_NAMED_IN_ITEM = re.compile(rf"{_TUMOUR}\b[^.:;]{{0,60}};\s$", re.IGNORECASE)
 # "A specimen with a tumour": what stands before has it, and is not measured.
 _HOLDS = re.compile(
     r"\b(?:with|contain\w{0,3}|reveal\w{0,3}|show\w{0,3}|demonstrat\w{0,3}|has)[\s.]{1,3}(?:an?|one|the)\s(?:[a-z-]{1,14}\s){0,2}$",
@@ -157,6 +160,8 @@ def _is_measured(text: str, start: int, end: int) -> bool:
             return True
     same = _SAME_SUBJECT.search(text[max(0, start - 240) : start]) if has(before[-40:], ("measur",)) else None
     if same and not _NOT_SUBJECT.search(same.group()):
+        return True
+    if _GREATEST.match(text, end) and (named := _NAMED_IN_ITEM.search(before)) and not _OTHER.search(named.group()):
         return True
     thing = _THING.match(text, end) if has(text[end : end + 110], _TUMOUR_WORDS) else None
     return bool(thing and not _OTHER.search(thing.group() + before[-17:]))

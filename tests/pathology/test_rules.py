@@ -220,6 +220,7 @@ def test_rules_read_where_the_tumour_is(text, field, expected):
         ("Kidney: Nephrectomy, partial or radical. Staging system for prostatectomy.", "procedure", []),
         # sizes
         ("Greatest dimension of largest focus of invasion over 0.1 cm: 3.2 cm.", "tumour_size", [[32]]),
+        ("Ductal carcinoma, grade 2 (3+2+1); 4.2 cm in greatest dimension.", "tumour_size", [[42]]),
         ("Tumour size. LBD 12.5mm, Height 6mm.", "tumour_size", [[12.5, 6]]),
         ("Tumour size (cm). 5.7999999999999998. Histology.", "tumour_size", [[58]]),
         ("Melanoma, Clark level IV, 4 mm in depth.", "tumour_size", []),
@@ -231,6 +232,7 @@ def test_rules_read_where_the_tumour_is(text, field, expected):
         ("The excision is complete. Radical resection.", "margins", ["uninvolved"]),
         ("Patients with completely resected tumors do well.", "margins", []),
         # invasion
+        ("The margin is free of tumor. - Lymphatic tumor emboli are identified.", "lymphovascular_invasion", ["present"]),
         ("VASCULAR INVASION?: No.", "lymphovascular_invasion", ["absent"]),
         ("Small vessel angiolymphatic invasion also identified.", "lymphovascular_invasion", ["present"]),
         ("Stage: pT3 pN0 LO V0.", "lymphovascular_invasion", ["absent"]),
