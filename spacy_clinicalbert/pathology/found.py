@@ -19,14 +19,15 @@ NO_STOP = r"(?-i:\.(?:(?=\s[a-z])|(?<=NO\.)(?=\s[A-Z]{2})))"  # behind a "no" th
 NO = rf"(?:no|(?<!:\s)(?<!:)no{NO_STOP}|without|negative\sfor|absence\sof|free\sof)"
 # Between the words of a name: as INSIDE, or a line's end between words in capitals.
 JOIN = rf"(?:[\s,/-]|{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))"
+WRAP = rf"(?:\s|(?:{STOP}|(?-i:(?<=[A-Z])\.(?=\s[A-Z]{{2}})))\s)"  # between two words, a space or the end of a scanned line
 # Where lymph nodes are.
-STATIONS = r"left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic"
+STATIONS = r"left|right|sentinel|axill\w+|iliac|obturator|hypogastric|inguinal|hilar|mediastinal|bronchial|\w*tracheal|subcarinal|splenic|celiac|thymic|cloquet|supraclavicular|submandibular|\w*aortic|jugular|pre\W?sacral|presciatic|occipital|portal|\w*rectal"
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 NUMBER = (
     r"(?:\d{1,3}|(?:twenty|thirty|forty|fifty)(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|"
     + "|".join(sorted(WORDS, key=len, reverse=True))
-    + ")"
+    + ")(?!-?[a-z])"  # no part of a longer word: "twenty-thre", "2nd"
 )
 
 # Lists of what was put into which block name organs and nodes of which they state nothing.

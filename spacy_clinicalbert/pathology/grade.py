@@ -21,10 +21,11 @@ _FUHRMAN = re.compile(
     rf"\bFu(?:hr|rh|r|h)mann?(?:[^.;\d]|{STOP}){{0,35}}?\bG?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
 )
 _NUCLEAR = re.compile(
-    rf"\bnuclear[\s.]{{1,3}}grade\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?", re.IGNORECASE
+    rf"\bnuclear[\s.]{{1,3}}grade(?:\sof\sthe\stumou?r(?:\sis)?)?\W{{1,4}}(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?",
+    re.IGNORECASE,
 )
 _NOTTINGHAM = re.compile(
-    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:(?P<overall>(?:overall\s)?grade)\W{1,3}(?:grade\s|G)?|G|\d(?:\s?\+\s?\d){2}\s?=\s?)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
+    r"\bNottingham(?:'s)?\s(?:(?:combined|histologic(?:al)?|total|overall|tumor)\s){0,3}(?:(?P<grade>grade)|score)\s?(?:of\s)?(?:\([^)]{0,20}\))?[^\d.;(a-z]{0,4}(?:(?P<overall>(?:overall\s)?grade)\W{1,3}(?:grade\s|G)?|G|\d(?:\s?\+\s?\d){2}\s?=\s?)?(?P<a>\d|III|II|I)(?:\s?-\s?(?P<b>[1-3]))?(?!\d|\.\d|\+)(?:\s?/\s?9)?",
     re.IGNORECASE,
 )
 _GLEASON = re.compile(
@@ -50,7 +51,7 @@ _GRADED = re.compile(
     re.IGNORECASE,
 )
 _LEVEL = re.compile(
-    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
+    rf"\b(?P<a>low|high){GAP}grade(?!{GAP}\(?(?:dysplasia|atypia|PIN\b|prostatic|intraep|squamous intra|glandular|adenoma|tubular|\(?PanIN|urothelial dysp|B.?cell|lymphoma))",
     re.IGNORECASE,
 )
 _LEVEL_ITEM = re.compile(r"\bgrade\s?:\s?(?P<a>low|high)\b(?!\sgrade)", re.IGNORECASE)

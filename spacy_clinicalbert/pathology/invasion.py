@@ -8,14 +8,14 @@ from .found import INSIDE, JOIN, NO, NO_STOP, Found, Report, is_definition, stre
 # What stands before "vascular" in its word belongs to it, however it was scanned ("microvascular", "lymphovascular").
 _WORD = r"\b(?!(?:neuro|fibro|cardio|peri|extra)-?vas|intra-?ven)"
 _VESSELS = (
-    r"(?:\b(?:lympho?|ha?emo?)?angio-?(?=invasion)|\b(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|\b(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
+    r"(?:\b(?:lympho?|ha?emo?)?angio-?[\s.]{0,2}(?=invasion)|\b(?:angio\W?)?lympho?\W{0,2}(?:atic)?\W{0,2}vascular(?:\W{1,3}space)?|\b(?:angio)?lymphatic(?:\W{1,3}(?:/|and|or)?\W{0,2}(?:vascular|venous))?(?:\W{1,3}space)?|"
     rf"{_WORD}(?:(?:blood|large|small)[\s-])?(?:[a-z]{{1,12}}-?)?(?:vascular(?:\schannel)?|venous|vessel|vein)(?:\W{{1,3}}(?:/|and|or)?\W{{0,2}}lymphatic)?(?:\W{{1,3}}space)?(?!\W{{1,3}}(?:wall|margin)))"
 )
 _NERVES = r"\b(?:peri\W?|[a-z]{1,6}-?)?(?:neuri?al|nerve)"
 _ASIDE = r"(?:\s?[(/\[][^)\]]{0,40}[)\]])?"
 _INVASION = rf"{_ASIDE}[\s.]{{0,3}}(?:tumou?r\s)?(?:invasions?|permeation|involvement|emboli|infiltration)(?:\sfoc(?:us|i))?{_ASIDE}"
 _STATUS = (
-    rf"(?P<gap>[\s:.,\-]{{1,8}})(?:(?:is|are|was|were)\s)?(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!{NO_STOP}?\s(?:signs|evidence|(?:lymph|peri|vasc|nerve|tumou?r)(?![^.;:]{{0,40}}:)))|nil\b|uninvolved)"
+    rf"(?P<gap>[\s:.,\-?]{{1,8}})(?:(?:is|are|was|were|also)\s){{0,2}}(?:(?P<absent>absent|not\s(?:definit(?:e|iv)ely\s|clearly\s)?(?:identified|seen|present|detected|found|evident|noted|recogni[sz]ed|demonstrated|appreciated)|undetected|negative|none\b|no\b(?!{NO_STOP}?\s(?:signs|evidence|(?:lymph|peri|vasc|nerve|tumou?r)(?![^.;:]{{0,40}}:)))|nil\b|uninvolved)"
     r"|(?P<indeterminate>indeterminate|suspected|suspicious|(?:can\s?not|could\snot)\sbe|equivocal|possible)|(?P<present>present|positive|identified|noted|yes\b|seen|detected|evident|extensive|focal|multifocal|found))"
 )
 _NO = rf"\b{NO}\s(?:(?:evidence|signs|of|definite|definitive|unequivocal|obvious|identifiable|convincing|tumou?r)\s){{0,3}}"
@@ -62,10 +62,10 @@ _BY_SIZE = re.compile(
     rf"\b(?:lymphatic|venous)s?\s?\((?:small|large)[\s-]vessels?\)(?:\sinvasion)?\s?(?=:){_STATUS}", re.IGNORECASE
 )
 # L0, V1, Pn1 beside the stage
-_CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012])(?=[\s,.;)/]|$)")
-_STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012][,\s]{1,2}V\s?[012]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
+_CODE = re.compile(r"(?<![A-Za-z0-9])(?:p?(?P<vessel>[LV])|p?(?P<nerve>Pn))\s?(?P<n>[012O])(?=[\s,.;)/]|$)")
+_STAGE = re.compile(r"p\s?[TN]\s?\d|\bL\s?[012O][,\s]{1,2}V\s?[012O]|(?<![A-Za-z0-9])R[0O12](?![\w.])")
 _NEGATION = re.compile(rf"(?s:.*)\b(?P<no>{NO})\s(?P<between>(?:[a-z/-]{{1,20}}[\s.,]{{1,2}}){{0,8}})$", re.IGNORECASE)
-_STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s[A-Z]")
+_STOPPED = re.compile(r"(?<!\bor)(?<!\band)(?<!\bof)(?<!\bOR)(?<!\bAND)(?<!\bOF)\.\s(?:-\s)?[A-Z]")
 _BUT = re.compile(r"\b(?:but|however|with|is|are|identified|seen|present)\b", re.IGNORECASE)
 _REPORTED = re.compile(r"(?:identified|seen|noted|detected|found)$", re.IGNORECASE)
 _OTHER = re.compile(
@@ -96,7 +96,7 @@ def find_invasion(report: Report) -> Iterator[Found]:
     for match in _CODE.finditer(text):
         if _STAGE.search(text, max(0, match.start() - 40), match.end() + 40):
             field = "perineural_invasion" if match["nerve"] else "lymphovascular_invasion"
-            yield Found(field, "absent" if match["n"] == "0" else "present", *match.span())
+            yield Found(field, "absent" if match["n"] in "0O" else "present", *match.span())
 
 
 def _find(text: str, low: int, high: int) -> Iterator[Found]:

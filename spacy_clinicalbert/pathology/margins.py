@@ -54,14 +54,14 @@ _BACKWARD = (
     (
         "close",
         re.compile(
-            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\.?\s(?:less\.?\s?than\s|<\s?)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface){INSIDE}){{0,50}}?{_MARGIN}",
+            rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\.?\s(?:less\.?\s?than\s|<\s?)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface|pleura){INSIDE}){{0,50}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
     (
         "involved",
         re.compile(
-            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}within|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}(?:within|<?\s?\d)|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -87,6 +87,11 @@ _TO_MARGIN = re.compile(
 )
 _AT = re.compile(_MARGIN, re.IGNORECASE)
 _R0 = re.compile(r"(?<![\w.])R(?P<n>[012O])(?=[\s,.;)]|$)(?!\s?\d)")
+# Of the whole excision, without the word for margins.
+_EXCISION = re.compile(
+    r"(?<!with\s)\b(?P<not>ir(?=radical)|in(?=complete)|not\s)?(?:radical\sresection|complete(?:ly)?\s(?:excised|resected|excision)|(?:excision|resection)\s(?:is|was|appears)\s(?P<late>in|not\s)?complete)\b",
+    re.IGNORECASE,
+)
 _UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
 # An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :"; or what is not known.
@@ -101,6 +106,10 @@ def find_margins(report: Report) -> Iterator[Found]:
     text, clinical = report.text, report.clinical
     for low, high in stretches(text, _WORDS, 170, 170):
         yield from (found for found in _find(text, low, high) if not clinical[found.start])
+    for low, high in stretches(text, ("complete", "irradical"), 30, 40):
+        for match in _EXCISION.finditer(text, low, high):
+            if not clinical[match.start()] and match.group().lower() != "radical resection":
+                yield Found("margins", "involved" if match["not"] or match["late"] else "uninvolved", *match.span())
     for match in _R0.finditer(text):
         if re.search(
             r"[Rr]esection|RESECTION|[Mm]argin|MARGIN|stag|pT|pN|pM|L\d|V\d",

@@ -1,45 +1,26 @@
 """Receptors and other markers, with their results."""
 
 import re
-from typing import Dict, Iterator, List, Match, Tuple
+from typing import Iterator, List, Match, Optional, Tuple
 
 from .found import Found, Report
-from .terms import Vocabulary
+from .marker_names import VOCABULARY
 
-# Canonical names, and how they are written.
-NAMES: Dict[str, str] = {
-    "ER": r"estrogen\W?receptors?(?:\s\(ER\))?|oestrogen\W?receptors?|ER(?![a-z])",
-    "PR": r"progesterone\W?receptors?(?:\s\(PR\))?|PR(?![a-z])|PgR",
-    "HER2": r"HER\W?2(?:[\s/-]{1,3}neu)?|c-?erbB-?2",
-    "Ki-67": r"Ki\W?67|MIB\W?1",
-    "MSI": r"microsatellite\W(?:instability|status|stable|unstable)|MSI(?![a-z])|MSS(?![a-z])",
-    "MLH1": r"h?MLH\W?1", "MSH2": r"h?MSH\W?2", "MSH6": r"h?MSH\W?6", "PMS2": r"h?PMS\W?2",
-    "PD-L1": r"PD\W?L1", "p16": r"p16(?:INK4a)?", "p53": r"p53", "p63": r"p63", "p40": r"p40", "EGFR": r"EGFR", "KRAS": r"K\W?RAS", "BRAF": r"BRAF(?:\sV600E)?",
-    "HPV": r"HPV(?:\W?16)?", "ALK": r"ALK(?![a-z])", "TTF1": r"TTF\W?1", "WT1": r"WT\W?1", "S100": r"S\W?100", "HMB-45": r"HMB\W?45", "Melan-A": r"melan\W?A|MART\W?1",
-    "vimentin": r"vimentin", "HMWCK": r"HMW\W?(?:cyto)?keratins?|HMWCK", "pancytokeratin": r"pan\W?(?:cyto)?keratin(?!s?\s?\(?AE\W?1)", "AE1/AE3": r"(?:pan\W?)?(?:cyto)?keratin\s?\(?AE1\W{1,3}(?:AE)?3\)?|AE\W?1\W{1,3}(?:AE)?3",
-    "CK5/6": r"CK\W?5/6", "CK7": r"CK\W?7|cytokeratin\W?7", "CK19": r"CK\W?19|cytokeratin\W?19", "CK20": r"CK\W?20|cytokeratin\W?20",
-    "chromogranin": r"chromogranin(?:\sA)?", "synaptophysin": r"synaptophysin", "CD56": r"CD\W?56", "CD10": r"CD10", "CD117": r"CD117|c-?kit", "CD34": r"CD34", "CD30": r"CD30", "CD99": r"CD99",
-    "PLAP": r"PLAP", "AFP": r"alpha\W?feto\W?protein|AFP", "OCT3/4": r"OCT\W?(?:3/)?4", "HBME-1": r"HBME\W?1", "Galectin-3": r"galectin\W?3", "calretinin": r"calretinin", "D2-40": r"D2\W?40",
-    "AMACR": r"AMACR|racemase|P504S", "PAX8": r"PAX\W?8", "GATA3": r"GATA\W?3", "CDX2": r"CDX\W?2", "desmin": r"desmin", "SMA": r"smooth\smuscle\sactin|SMA(?![a-z])", "inhibin": r"(?:alpha\W?)?inhibin", "EMA": r"EMA(?![a-z])", "CEA": r"CEA(?![a-z])", "PSA": r"PSA", "beta-catenin": r"beta\W?catenin", "E-cadherin": r"e\W?cadherin",
-    "CAM 5.2": r"CAM\W?5\W?2", "EBV": r"EBV|EBER|epstein\W?barr virus", "napsin A": r"napsin(?:\WA)?(?![a-z])", "CA9": r"CA\W?(?:IX|9)(?![\d-])|carbonic\sanhydrase\s(?:IX|9)", "mesothelin": r"mesothelin", "B72.3": r"B72\.3", "Ber-EP4": r"Ber\W?EP\W?4", "MOC-31": r"MOC\W?31",
-    "CD3": r"CD\W?3(?!\d)", "CD5": r"CD\W?5(?!\d)", "CD15": r"CD\W?15", "CD20": r"CD\W?20", "CD31": r"CD\W?31", "CD44": r"CD\W?44", "CD45": r"CD\W?45|LCA(?![a-z])|leu[ck]ocyte common antigen", "CD68": r"CD\W?68", "CD138": r"CD\W?138", "HepPar-1": r"hep\W?par\W?1?|hepatocyte(?=\s?[(:])|hepatocyte(?:\sspecific)?\santigen", "glypican-3": r"glypican\W?3", "arginase-1": r"arginase(?:\W?1)?", "villin": r"villin",
-    "HSP27": r"HSP\W?27", "CK14": r"CK\W?14", "CK17": r"CK\W?17", "MUC6": r"MUC\W?6", "SMAD4": r"SMAD\W?4|DPC\W?4", "INI1": r"INI\W?1", "MDM2": r"MDM2", "CDK4": r"CDK4", "thrombomodulin": r"thrombomodulin", "glucagon": r"glucagon", "insulin": r"insulin(?![a-z-])", "gastrin": r"gastrin(?![a-z])", "somatostatin": r"somatostatin", "CD43": r"CD\W?43", "CD4": r"CD\W?4(?!\d)", "CD8": r"CD\W?8(?!\d)", "CD21": r"CD\W?21(?!\d)", "CD23": r"CD\W?23(?!\d)", "CD57": r"CD\W?57", "CD79a": r"CD\W?79a?", "SF-1": r"SF\W1(?!\d)", "LIN28": r"LIN\W?28", "annexin A10": r"annexin\sA10",
-    "CK5": r"CK\W?5(?![\d/])", "CK8/18": r"CK\W?8/18", "CK18": r"CK\W?18", "34betaE12": r"34\W?(?:beta|b|ß)\W?E\W?12", "PSAP": r"PSAP|PAP(?![a-z])", "thyroglobulin": r"thyroglobulin", "calcitonin": r"calcitonin", "TFE3": r"TFE\W?3", "SOX10": r"SOX\W?10", "MITF": r"MITF", "tyrosinase": r"tyrosinase", "ROS1": r"ROS\W?1", "NRAS": r"N\W?RAS", "PIK3CA": r"PIK3CA", "IDH1": r"IDH\W?1", "GFAP": r"GFAP", "PAX2": r"PAX\W?2", "SALL4": r"SALL\W?4", "cyclin D1": r"cyclin\WD1", "bcl-2": r"bcl\W?2", "MUC1": r"MUC\W?1", "MUC2": r"MUC\W?2", "MUC5AC": r"MUC\W?5AC", "CA19-9": r"CA\W?19\W9", "CA125": r"CA\W?125", "NSE": r"NSE(?![a-z])|neuron\W?specific\senolase", "GCDFP-15": r"GCDFP(?:\W?15)?", "mammaglobin": r"mammaglobin", "hCG": r"(?:beta\W?)?hCG(?![a-z])", "DOG1": r"DOG\W?1", "BAP1": r"BAP\W?1", "cytokeratin": r"(?:cyto)?keratins?(?!\W?\d|\sAE|i|\spearl)", "NKX3.1": r"NKX3\.1", "ERG": r"ERG(?![a-z])", "uroplakin": r"uroplakin(?:\sI+)?", "caldesmon": r"caldesmon", "myogenin": r"myogenin", "p27": r"p27", "PTEN": r"PTEN", "MGMT": r"MGMT",
-}  # fmt: skip
-_VOCABULARY = Vocabulary(NAMES, behind="")
-_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|detected\b|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)/]|$))"
-_OTHERS = r"(?!\s(?:stain\w{0,3}\s)?for\b)(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?)\b)"  # whose result it is instead
+_RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|detected\b|no\s(?:expression|staining|reactivity|amplification|over-?expression)|(?:(?:staining|expression)\s(?:is\s)?|(?<=:\s)|(?<=staining\s)|(?<=expression\s))(?:present|absent|preserved)\b|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)/]|$))"
+_OTHERS = r"(?!\s(?:stain\w{0,3}\s)?for\b)(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?|tumou?rs|patients|cases|cancers|carcinomas)\b)"  # whose result it is instead
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
-_HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous)\s(?:and\s)?){0,3}"
+_HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous|low|high|variably|variable|patchy)\s(?:and\s)?){0,3}"
 _RATIO = r"(?:\d{1,2}\.\d{1,2}[,;\s(]{1,3}(?=(?:not\s|non\W?|un)?amplified))?"  # of in situ hybridisation
+_CLONE = r"(?:[.:]\s(?=\w*\d)(?-i:[A-Z\d])\w{2,8}[\s(-]{0,2}(?=\.))?"  # a cell between the name and the result, "6F11"
 # Behind a name. A result in brackets stands first: "CD56 (-)".
 _DIRECT = re.compile(
     rf"(?:\s?\(\s?(?:{_HOW})(?P<bracketed>positive|negative|[+-])\s?\)"
-    rf"|{_ASIDE}(?:\s(?:is|are|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|(?:by\s)?(?:IHC|[FCDS]{{0,2}}ISH|PCR)|protein|gene|score|immunostain|receptors?|antigen|ratio|\((?:FISH|IHC)\))|/CEP\W?17){{0,4}}[\s:.,)\-]{{0,4}}{_RATIO}{_HOW}{_RESULT}{_OTHERS})",
+    rf"|{_ASIDE}{_CLONE}(?:\s(?:is|are|was|were|results?:?|interpreted\sas|considered|reported\sas|status|expression|stain(?:ing)?|in\ssitu\.?\shybridi[sz]ation|(?:by\s)?(?:IHC|[FCDS]{{0,2}}ISH|PCR)|protein|gene|score|immunostain|receptors?|antigen|ratio|\((?:FISH|IHC)\))|/CEP\W?17){{0,4}}[\s:.,)\-]{{0,4}}{_RATIO}{_HOW}{_RESULT}{_OTHERS})",
     re.IGNORECASE,
 )
 _PERCENT = re.compile(
-    r"(?:\s?\((?:clone\s)?(?=[^)\s]{0,9}\d)[\w/-]{2,10}(?:\s\w{1,12})?\))?(?:\s(?:by|IHC|immunohistochemistry|shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|negative(?=[,\s]{0,2}(?:\(|<|less\s))|low|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|[+:=,\s(]){0,7}\s?(?P<value>(?:[<>~]|less\sthan\s)?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
+    rf"{_CLONE}"
+    + r"(?:\s?\((?:clone\s)?(?=[^)\s]{0,9}\d)[\w/-]{2,10}(?:\s\w{1,12})?\))?(?:\s(?:by|IHC|immunohistochemistry|shows|found|seen|present|immunostain|positivity|an?|index|labell?ing|proliferati\w{2,4}|rate|positive|negative(?=[,\s]{0,2}(?:\(|<|less\s))|low|expression|staining|nuclear|strong|weak|moderate|is|in|of|approximately|about|up|to)|\([^)]{1,8}%\)(?=\.\s[<>]?\s?\d)|\.(?=\s(?:(?:low|high)\s)?positive\b|\s[<>]?\s?\d{1,3}\s?%\.)|[+:=,\s(]){0,7}\s?(?P<value>(?:[<>~]|less\sthan\s)?\s?\d{1,3}\s?(?:-\s?\d{1,3}\s?)?%)",
     re.IGNORECASE,
 )
 _SCORE = re.compile(
@@ -48,7 +29,7 @@ _SCORE = re.compile(
 )
 _VARIANT = re.compile(r"\s(?:p\.)?[A-Z]\d{2,4}[A-Z]\b")  # "EGFR L858R"
 _MUTATED = re.compile(
-    r"(?:\sgene)?(?:\sexons?\s\d{1,2})?(?:\s(?:p\.)?[A-Z]\d{1,4}[A-Z])?(?:(?:\smutations?)?(?:\s(?:status|analysis))?\s?:?\s?(?:is|are|was|were)?\s?(?P<no>not\s|none\s|(?=absent|negative))?(?:detected|identified|found|present|positive|absent|negative)\b"
+    r"(?:\sgene)?(?:\s(?:exons?|codons?)\s\d{1,3}(?:/\d{1,3})?)?(?:\s(?:p\.)?[A-Z]\d{1,4}[A-Z])?(?:(?:\smutations?)?(?:\s(?:status|analysis))?\s?:?\s?(?:is|are|was|were)?\s?(?P<no>not\s|none\s|(?=absent|negative))?(?:detected|identified|found|present|positive|absent|negative)\b"
     r"|\s?:?\s?(?P<none>no)\s(?:\w{1,12}\s){0,2}mutations?\b(?:\s(?:(?:is|are|was|were)\s)?(?:detected|identified|found|seen|present))?)",
     re.IGNORECASE,
 )
@@ -69,16 +50,25 @@ _REFLEX = re.compile(
 )
 _MUTATION = re.compile(r"\b(?P<no>no\s)?mutations?\s(?:(?:in|of|the|exons?|gene|[\d-]+|and)\s){0,6}$", re.IGNORECASE)
 _WITHOUT = re.compile(r"\bno\s(?:\w{1,8}\s)?$", re.IGNORECASE)
-# Between two names of a list.
-_NEXT = re.compile(
-    rf"{_ASIDE}(?:\.?\s?,\s?(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly|nuclear|cytoplasmic)\s)?(?:for\s)?$"
+_LACKS = re.compile(r"\b(?:no|lack\sof|absence\sof|without)\s(?:\w{1,12}\s){0,2}$", re.IGNORECASE)
+_LACKED = re.compile(
+    r"(?:\sreceptors?|\sgene|\sprotein)?\s(?:found|identified|detected|seen|express\w{2,3}|(?:immuno)?(?:staining|reactivity)|amplification|over-?expression|positivity)\b",
+    re.IGNORECASE,
 )
+# Between two names of a list may stand others that the table has not.
+_BETWEEN = rf"{_ASIDE}(?:[\s.]{{0,2}},[\s.]{{1,2}}(?:and\.?\s|or\.?\s)?|\.?\s(?:and|or|as\swell\sas)[\s.]{{1,2}}|\s?/\s?|\s?[+&]\s)(?:(?:focally|weakly|strongly|nuclear|cytoplasmic|monoclonal|polyclonal|both)\s){{0,2}}(?:for\s)?"
+_UNKNOWN = r"(?!(?:and|or|but|not|for|with|the|in|of|is|are|was|were|no|they|it|while|show\w*|positive\w*|negative\w*|express\w*|stain\w*|weak\w*)\b)[A-Za-z][\w/-]{1,17}(?:\s[A-Z]?\d{1,2})?"
+_NEXT = re.compile(rf"{_BETWEEN}(?:{_UNKNOWN}{_BETWEEN}){{0,2}}$")
 # In front of a list.
+_SUBJECT = r"(?:cells?|tumou?r|carcinoma|neoplasm|component|it|they|these|and)"
 _FOR = re.compile(
-    r"\b(?:(?P<result>positiv\w{1,3}|negativ\w{1,3}|(?:non)?\W?immunoreactiv\w{1,3}|(?:cells?|tumou?r|carcinoma|neoplasm|component|it|and)\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){0,3}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{1,2}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:for|with)"
-    r"|(?P<express>(?:not\s)?express(?:es)?|expression\sof|but\snot|loss\sof))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}(?P<unknown>(?:[a-z][\w-]{2,20},\s(?:and\s|or\s)?){1,3})?$"
+    rf"\b(?:(?P<result>positiv\w{{1,3}}|negativ\w{{1,3}}|(?:non)?\W?(?:immuno)?reactiv\w{{1,5}}|{_SUBJECT}\s(?:(?:are|is|do|does|strongly|diffusely|focally|also)\s){{0,3}}(?P<no>not\s)?(?:stain(?:s|ed)?|stain\spositively))[\s.]{{1,2}}(?:positively\s|negatively\s)?(?:(?:immuno)?(?:staining|reactivity)\s)?(?:(?:is|was)\s(?:noted|seen|observed)\s)?(?:in\s(?:the\s)?(?:tumou?r|neoplastic|malignant)\scells[\s.]{{1,2}})?(?:for|with|to)"
+    r"|(?P<express>(?:not\s)?express(?:es)?|(?:over-?)?expression\sof|but\snot|loss\sof|lack(?:s|ing)?(?:\sexpression)?(?:\sof)?))[\s.]{1,2}(?:(?:antibodies\sto|both|the|expression\sof|cytokeratins?:?)\s){0,2}(?P<unknown>(?:[a-z][\w-]{2,20},\s(?:and\s|or\s)?){1,3})?$"
     r"|(?:(?<=[.;:]\s)|^)(?P<item>positive|negative)\s?[-:]\s?$",
     re.IGNORECASE,
+)
+_NOT_EXPRESSED = re.compile(
+    r"\b(?:no(?:\s\w{1,12})?|negative\sfor|without|absence\sof|absent)(?:\sover-?)?\s?$", re.IGNORECASE
 )
 # What is no marker where a list begins with another word than a marker's: "negative for carcinoma, CK7".
 _NO_MARKER = re.compile(
@@ -89,11 +79,27 @@ _NO_SCORE = re.compile(
     r"(?:\s?\((?:IHC|immunohistochemistry)\)|\s(?:by\s)?(?:IHC|immunohistochemistry))?\s?[:=]\s?0(?!\d|[.,]\d|\s?[%/]|\s?-\s?\d)",
     re.IGNORECASE,
 )
-# Behind a list.
+_DEFINED = re.compile(r"\bconsidered\s(?:(?:positive|negative)\sfor\s)?$", re.IGNORECASE)
+# Behind a list: "CK7 and p63 are positive", "CK7 and p63 were performed, and both stains are positive".
+_DONE = r"(?:[\s.]{1,2}(?:was|were)[\s.]{1,2}(?:performed|done|obtained)\b[^.;]{0,40}?\band)?"
+_ALL = r"(?:[\s.]{1,2}(?:all|also|both|the|these|two|three|four|five|six|(?:immuno)?stains?))"
 _ARE = re.compile(
-    rf"{_ASIDE}(?:(?P<are>[\s.]{{1,2}}(?:immuno)?(?:stains?\s)?(?:are|were|is)(?:\s(?:all|also|both))?[\s.]{{1,2}}{_HOW})|(?:\s(?:status|receptors?|expression|staining|proteins?))?\s?:?\s(?:all\s|both\s)?{_HOW}(?!\w+\sfor\b)|\s?(?=\+(?:[\s,;.)]|$))|(?=-(?:[\s,;.)/]|$)))(?P<result>positive|negative|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|expressed|not\sexpressed|[+-]){_OTHERS}",
+    rf"{_ASIDE}(?:(?P<are>{_DONE}{_ALL}{{0,4}}[\s.]{{1,2}}(?:are|were|is){_ALL}{{0,2}}[\s.]{{1,2}}{_HOW})|(?:\s(?:status|receptors?|expression|staining|proteins?))?\s?:?\s(?:all\s|both\s)?{_HOW}(?!\w+\sfor\b)|\s?(?=\+(?:[\s,;.)]|$))|(?=-(?:[\s,;.)/]|$)))(?P<result>positive|negative|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|expressed|not\sexpressed|[+-]){_OTHERS}",
     re.IGNORECASE,
 )
+# "No mutation was detected in KRAS and NRAS", "mutations in KRAS, NRAS and BRAF were not identified"
+_MUTATIONS = re.compile(
+    r"\b(?P<no>no[\s.]{1,2}(?:\w{1,12}[\s.]{1,2}){0,2})?(?:mutations?|mutational\sstatus|rearrangements?|alterations?)[\s.]{1,2}(?:(?:was|were|is|are|detected|identified|found|seen|in|of|for|the|genes?|codons?|exons?|any|either|[\d,-]{1,7}|and)[\s.]{1,2}){1,12}$",
+    re.IGNORECASE,
+)
+_FOUND = re.compile(
+    r"(?:[\s.]{1,2}(?:genes?|mutations?|rearrangements?|codons?|exons?|[\d/,-]{1,7}|and|or|at|in|the|was|were|is|are)){0,6}[\s.]{1,2}(?P<result>not\s(?:detected|identified|found|present|seen)|negative|absent|detected|identified|found|present|positive|indeterminate)\b",
+    re.IGNORECASE,
+)
+_KERATINS = frozenset(("cytokeratin", "pancytokeratin", "AE1/AE3", "CAM 5.2", "OSCAR"))
+_NODES = re.compile(r"\bnod(?:es?|al)\b|\bisolated\b", re.IGNORECASE)
+_LEGEND = re.compile(r"(?:^|[.;]\s)For\s$")  # "For Ki-67: low <17%", what a result means
+_CLAUSE = re.compile(r"[.;](?=\s[A-Z])")
 _PERFORMED = re.compile(r"not\s(?:performed|done|available)|pending|lymph node", re.IGNORECASE)
 _ONLY_PERFORMED = re.compile(r"[^.;]{0,60}?\b(?:performed|ordered|requested|pending)\b", re.IGNORECASE)
 _IN_WORD = re.compile(r"[A-Za-z]")
@@ -102,19 +108,41 @@ _IN_WORD = re.compile(r"[A-Za-z]")
 def find_markers(report: Report) -> Iterator[Found]:
     """report (Report): The report. YIELDS (Found): `marker` with `name`: "positive", "negative", "indeterminate", "20%", "1+"."""
     text = report.text
-    run: List[Tuple[str, Match[str]]] = []  # names of one list
-    for name, match in _VOCABULARY.find(text):
+    for run in _runs(text):
+        for name, match in run:
+            if (name in _KERATINS and _is_of_node(text, match)) or _LEGEND.search(
+                text, match.start() - 6, match.start()
+            ):
+                continue
+            yield from _alone(text, name, match)
+        yield from (
+            found
+            for found in _listed(text, run)
+            if found.extra["name"] not in _KERATINS or not _is_of_node(text, run[0][1])
+        )
+
+
+def _runs(text: str) -> Iterator[List[Tuple[str, Match[str]]]]:
+    """YIELDS (List[Tuple[str, Match[str]]]): The names of one list, a single one too."""
+    run: List[Tuple[str, Match[str]]] = []
+    for name, match in VOCABULARY.find(text):
         if _IN_WORD.match(text, match.end()) and _IN_WORD.match(text, match.end() - 1):
             continue
         if run and not (
-            match.start() - run[-1][1].end() < 40 and _NEXT.fullmatch(text, run[-1][1].end(), match.start())
+            match.start() - run[-1][1].end() < 60 and _NEXT.fullmatch(text, run[-1][1].end(), match.start())
         ):
-            yield from _listed(text, run)
+            yield run
             run = []
         run.append((name, match))
-        yield from _alone(text, name, match)
     if run:
-        yield from _listed(text, run)
+        yield run
+
+
+def _is_of_node(text: str, match: Match[str]) -> bool:
+    """Whether a stain for keratin is that of a lymph node, for isolated cells of the tumour."""
+    low, high = max(0, match.start() - 120), match.end() + 80
+    before, after = _CLAUSE.split(text[low : match.start()])[-1], _CLAUSE.split(text[match.end() : high])[0]
+    return bool(_NODES.search(before) or _NODES.search(after))
 
 
 def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
@@ -127,6 +155,8 @@ def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
             yield _found(name, "positive", low + kept.start(), direct.end())
         else:
             yield _found(name, _value(result), start, direct.end())
+    elif (lacks := _LACKS.search(text[max(0, start - 40) : start])) and (lacked := _LACKED.match(text, end)):
+        yield _found(name, "negative", start - len(lacks.group()), lacked.end())
     if percent := _PERCENT.match(text, end):
         yield _found(
             name, re.sub(r"\s", "", re.sub(r"less\sthan", "<", percent["value"].lower())), start, percent.end()
@@ -179,38 +209,62 @@ def _stability(text: str, match: Match[str]) -> Iterator[Found]:
 def _listed(text: str, run: List[Tuple[str, Match[str]]]) -> Iterator[Found]:
     """What stands in front of a list of names, or behind it: "positive for CK7 and TTF-1", "CK7 and TTF-1 are positive"."""
     first, last = run[0][1].start(), run[-1][1].end()
-    low = max(0, first - 90)
-    before = _FOR.search(text[low:first])
-    if (
-        before
-        and before["unknown"]
-        and (
-            len(run) == 1 or _NO_MARKER.search(before["unknown"]) or _ARE.match(text, last) or _DIRECT.match(text, last)
-        )
-    ):
-        before = None
-    if before and not (
-        before["express"] is None
-        and before["item"] is None
-        and _ONLY_PERFORMED.match(text, last)
-        and "stain" in before.group()
-    ):
-        result = before["result"] or before["item"] or before["express"]
-        value = (
-            "negative"
-            if before["no"] or result.lower().startswith(("not", "but not", "loss", "non"))
-            else _value(result)
-        )
+    if mutated := _mutated(text, first, last):
+        value, start, end = mutated
         for name, match in run:
-            yield _found(name, value, low + before.start(), match.end())
+            yield _found(name, value, min(start, match.start()), max(end, match.end()))
+    elif front := _in_front(text, run):
+        value, start = front
+        for name, match in run:
+            own = _DIRECT.match(text, match.end())
+            if not own or _value(own["bracketed"] or own["result"]) == value:
+                yield _found(name, value, start, match.end())
     elif (behind := _ARE.match(text, last)) and (behind["are"] or len(run) > 1):
         for name, match in run:
             yield _found(name, _value(behind["result"]), match.start(), behind.end())
 
 
+def _mutated(text: str, first: int, last: int) -> Optional[Tuple[str, int, int]]:
+    """What is said of the mutations of a list of genes, with its place."""
+    low = max(0, first - 90)
+    front = _MUTATIONS.search(text[low:first])
+    if not front:
+        return None
+    if front["no"]:
+        return "negative", low + front.start(), last
+    behind = _FOUND.match(text, last)
+    return (_value(behind["result"]), first, behind.end()) if behind else None
+
+
+def _in_front(text: str, run: List[Tuple[str, Match[str]]]) -> Optional[Tuple[str, int]]:
+    """The result that stands in front of a list, with its start."""
+    first, last = run[0][1].start(), run[-1][1].end()
+    low = max(0, first - 90)
+    front = _FOR.search(text[low:first])
+    if not front or _DEFINED.search(text, low, low + front.start()):
+        return None
+    unknown = front["unknown"]
+    if unknown and (len(run) == 1 or _NO_MARKER.search(unknown) or _ARE.match(text, last) or _DIRECT.match(text, last)):
+        return None
+    named = front["express"] or front["item"]
+    if not named and _ONLY_PERFORMED.match(text, last) and "stain" in front.group():
+        return None
+    result = (front["result"] or named).lower()
+    negative = front["no"] or result.startswith(("not", "but not", "loss", "lack", "non"))
+    if front["express"] and _NOT_EXPRESSED.search(text, low, low + front.start()):
+        negative = True
+    return "negative" if negative else _value(result), low + front.start()
+
+
 def _value(result: str) -> str:
     result = result.lower()
-    if result.startswith(("neg", "los", "not ", "unamp", "non", "wild")) or result == "-":
+    if result == "no loss":
+        return "positive"
+    if (
+        result == "-"
+        or result.endswith("absent")
+        or result.startswith(("neg", "los", "not ", "no ", "unamp", "non", "wild"))
+    ):
         return "negative"
     return "indeterminate" if result in ("indeterminate", "equivocal") else "positive"
 

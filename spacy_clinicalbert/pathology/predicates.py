@@ -3,13 +3,17 @@
 import re
 from typing import NamedTuple, Optional
 
-from .found import GAP, INSIDE
+from .found import GAP, INSIDE, STOP, WRAP
 
 NODES = rf"(?:lymph{GAP})?nodes?"
 TUMOUR = r"(?:metasta\w{1,4}|tumou?r|malignan\w{1,3}|carcinoma|adenocarcinoma|neoplas\w{1,3}|micrometastas[ei]s)"
 NONE = rf"(?:(?:no|without|negative for|free of|free from|uninvolved by)\s(?:(?:evidence[\s.]{{1,2}}of|metastatic|malignant|definite|invasive|residual|viable|recurrent)\s){{0,3}}{TUMOUR}|{TUMOUR}\W?free)"
 VERB = r"\W{1,4}(?:(?:are|is|were|was|with|shows?|all|has|have)[\s.]{1,2}){0,2}"
-KIND = r"(?:[a-z]{1,16}[\s.]{1,2}){0,2}"  # "right hilar"
+# "right hilar", "left mid/low axillary". What is counted by a number before these words is something else: "2 cm mass and node".
+_NO_KIND = "cm|mm|x|of|with|in|is|are|was|were|no|the|which|from|for|not|but|fragments?|pieces?|sections?|slices?|blocks?|cores?|cassettes?|portions?|nodes?"
+KIND = rf"(?:(?!(?:{_NO_KIND})\b)[a-z/-]{{1,16}}{WRAP}){{0,5}}"
+# What a node is said to be that has no tumour.
+CLEAN = rf"(?:{NONE}|negative\b|free\b|uninvolved\b|not\sinvolved\b|unremarkable\b|benign\b(?!\s(?:fibro|adipose|fat|soft|tissue))|reactive(?:\s|{STOP}\s)(?:(?:lymphoid|follicular|nodal)\s)?(?:hyperplasia|changes?|lymphadeni\w{{2,4}}))"
 # What is said of "two of ten nodes", behind them or in front.
 _SAID = re.compile(rf"\)?(?:\s?\([^)]{{0,20}}\))?(?:\s{KIND}{NODES}\b)?(?P<rest>:?{INSIDE}{{1,100}})", re.IGNORECASE)
 _FREE = re.compile(

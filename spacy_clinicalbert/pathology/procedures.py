@@ -8,11 +8,12 @@ from .found import Found, Report, stretches
 from .terms import load_terms, spaced
 
 _NOT_BEFORE = re.compile(
-    r"(?:previous|prior|history of|status post|s/p|needle track|ex:|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
+    r"(?:previous|prior|history of|status post|s/p|needle track|ex:|possible|submitted for|(?:staging )?(?:system|protocol|checklist) for|on[\s.]{1,2}the|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
-    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?)\b", re.IGNORECASE
+    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?|pathologic parameters|checklist|protocol)\b|,?\s(?:partial or (?:radical|total)|radical or partial)\b",
+    re.IGNORECASE,
 )
 # What is written in more than one way, and the way that the record has it.
 _FORMS = (
@@ -50,8 +51,10 @@ _WORDS = (
     "conisation",
     "turb",
     "turp",
+    "extraction",
 )
 _PLURAL = re.compile(r"(?<=ision|ction)s$")
+_TEETH = re.compile(r"tooth|teeth", re.IGNORECASE)
 # A bare "dissection" names the operation of a head ("Lymph nodes, celiac, dissection:"), and is otherwise how the specimen was cut up.
 _OF_HEAD = re.compile(r"[,)]\s$")
 
@@ -78,6 +81,8 @@ def find_procedures(report: Report) -> Iterator[Found]:
             if value == "dissection" and not (
                 _OF_HEAD.search(before) and text[match.end() : match.end() + 2].strip(" )")[:1] in (":", ".", "-", "")
             ):
+                continue
+            if value == "extraction" and not _TEETH.search(text, max(0, match.start() - 60), match.start()):
                 continue
             if "apicoectomy" not in value:
                 yield Found("procedure", value, *match.span())

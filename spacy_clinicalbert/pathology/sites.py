@@ -19,6 +19,17 @@ _CUE = re.compile(
 _CUE_WORDS = ("diagnosis", "tumo", "site", "procedure")
 _LABEL = re.compile(r"labell?ed|designated", re.IGNORECASE)
 _CONSISTS = re.compile(rf"\bconsist(?:s|ing)\sof\b(?P<list>{INSIDE}{{0,220}}(?:\.\s)?)$", re.IGNORECASE)
+# "Tissue description: left gastric node (1 x 1 cm), biopsy of the diaphragm"
+_DESCRIBED = re.compile(rf"\btissue description\s?:{INSIDE}{{0,200}}$", re.IGNORECASE)
+# In quotation marks stands what the container says.
+_QUOTED = re.compile(r"[\x22'“‘][^\x22'.;:]{0,40}$")
+_UNQUOTED = re.compile(r"[^\x22'.;:]{0,12}[.,]?[\x22'”’]")
+# "carcinoma of the tongue"
+_BEARS = re.compile(
+    r"(?:carcinoma|melanoma|sarcoma|lymphoma|mesothelioma)\s(?:of|in)\s(?:the\s)?(?:(?:left|right|upper|lower|middle|distal|proximal)\s){0,2}$",
+    re.IGNORECASE,
+)
+_SPREAD = re.compile(r"metasta|\bno\b|negative|invol|inva|exten", re.IGNORECASE)
 _BESIDE = re.compile(r"(?:attached|absent|adherent|surrounding|overlying)[^,;)]{0,30}$", re.IGNORECASE)
 _OPERATION = re.compile(
     r"[^.;:]{0,45}?(?:\w{3,20}ectomy|\bbiops|\bexcision|\bresection(?!\s(?:margin|line|plane|border))|\bdissection|enucleation|checklist)",
@@ -40,11 +51,18 @@ _ITEM = re.compile(
 )
 # Nothing of the organ was received, wherever that stands.
 _ABSENT = re.compile(
-    r"(?:s|\(s\))?\s?(?:\([^)]{0,12}\)\s?)?:\s?(?:not\s(?:present|identified|received|submitted|applicable|sampled)|none\b|absent|n/?a\b|uninvolved|unremarkable|involved)",
+    r"(?:\(s\))?\sother\s?:|(?:s|\(s\))?\s?(?:\([^)]{0,40}\)\s?)?:\s?(?:not\s(?:present|identified|received|submitted|applicable|sampled)|none\b|absent|n/?a\b|uninvolved|unremarkable|involved)",
     re.IGNORECASE,
 )
 _NODE_ITEM = re.compile(
     r"(?!:\s?metasta)(?:s|\(s\))?\W{0,2}\s?(?:\(pN\)|pN|positive|examin|identified|involved|status|submitted|sampled|retrieved|metast|with\s|summary|stage|:\s?$)",
+    re.IGNORECASE,
+)
+# "LYMPH NODES (D):", "lymph node, levels II and III:", "lymph nodes (2)"
+_NODE_HEAD = re.compile(r"(?:,\s[^.;:]{0,40})?\s?(?:\([A-Z0-9]{1,3}\)\s?)?:|\s\(\d{1,2}\)", re.IGNORECASE)
+_LABELLED_HEAD = re.compile(r"\s?\([A-Z0-9]{1,3}\)\s?:")
+_COUNTED = re.compile(
+    r"(?<!level )(?<!station )\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\s(?:\(\d{1,2}\)\s)?$|submitted for $",
     re.IGNORECASE,
 )
 _STATION = re.compile(
@@ -68,8 +86,15 @@ _SIDED = re.compile(
     r"(?:[\s,]{1,2}(?:and|radical|partial|total|modified|simple|extrapleural|upper|lower|middle|posterior|lateral|lobe|of|the)){0,3}[\s,.]{1,2}(?P<what>\w{3,20})",
     re.IGNORECASE,
 )
+_LOBE = re.compile(r"\s(?:upper|lower|middle)\slobe\b", re.IGNORECASE)
+# Where the skin bears a tumour, the side is that of the region.
+_SKIN = re.compile(r"melanoma|\bskin\b|cutaneous", re.IGNORECASE)
+_REGION = re.compile(
+    r"\s(?:(?:upper|lower|mid|anterior|posterior|lateral|medial|dorsal)\s){0,2}(?:arm|forearm|chest|back|thigh|leg|calf|knee|foot|heel|hand|finger|shoulder|cheek|scalp|ear|temple|forehead|flank|abdomen|buttock|breast skin)\b(?!\s(?:wall|tube))",
+    re.IGNORECASE,
+)
 _LATERALITY = re.compile(
-    r"(?:lateralit[a-z]{1,3}(?:\sindicated)?\s?[:.]|[.;]\s(?:location|side)\s?:|tumou?r\s(?:location|site)s?\s?[:.](?:\s?[a-z]{3,12}[\s.,]{1,2}){0,6})\s?$",
+    r"(?:lateralit[a-z]{1,3}(?:\sindicated)?\s?[:.]|[.;]\s(?:location|side)\s?:|\bmultifocal,?|tumou?r\s(?:location|site)s?\s?[:.](?:\s?[a-z]{3,12}[\s.,]{1,2}){0,6})\s?$",
     re.IGNORECASE,
 )
 _NOT_SIDED = re.compile(
@@ -118,6 +143,10 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
         return True
     if _ITEM.match(text, end):
         return False
+    if (_QUOTED.search(before[-45:]) and _UNQUOTED.match(text, end)) or _is_described(text, start):
+        return True
+    if (bears := _BEARS.search(before)) and not _SPREAD.search(before[: bears.start()]):
+        return True
     if (has(before, _CUE_WORDS) and _CUE.search(before)) or _HEAD.match(text, end):
         return True
     if _LINE.search(before) and (_STATED_FREE.match(text, end) or _CONTAINS.match(text, end)):
@@ -125,6 +154,12 @@ def _is_site(text: str, match: Match[str], name: str) -> bool:
     far = text[max(0, start - 240) : start]
     consists = _CONSISTS.search(far) if has(far, ("consist",)) else None
     return bool(consists and not _BESIDE.search(consists["list"]) and not _labelled(text, start))
+
+
+def _is_described(text: str, start: int) -> bool:
+    """Whether a place belongs to the list of what was received."""
+    far = text[max(0, start - 240) : start]
+    return bool(has(far, ("tissue description",)) and _DESCRIBED.search(far))
 
 
 def _is_operated(text: str, end: int) -> bool:
@@ -139,8 +174,10 @@ def _is_node_site(text: str, match: Match[str], before: str) -> bool:
         _NODE_ITEM.match(text, end)
         or before.lower().endswith((" no ", "(no "))
         or _ABSENT.match(text, end)
-        or (_ITEM.match(text, end) and not _NAMED.search(before))
+        or (_ITEM.match(text, end) and not (_NAMED.search(before) or _LABELLED_HEAD.match(text, end)))
     ):
+        return False
+    if _COUNTED.search(before):
         return False
     station = _STATION.search(before)
     if bare and not (station or re.search("specimen", before, re.IGNORECASE)):
@@ -148,7 +185,9 @@ def _is_node_site(text: str, match: Match[str], before: str) -> bool:
     return bool(
         _NAMED.search(before)
         or _is_operated(text, end)
-        or (station and (_CUE.search(before) or _HEAD.match(text, end)))
+        or (not bare and _LABELLED_HEAD.match(text, end))
+        or (station and (_CUE.search(before) or _HEAD.match(text, end) or _NODE_HEAD.match(text, end)))
+        or _is_described(text, match.start())
     )
 
 
@@ -171,15 +210,19 @@ def _is_side(text: str, match: Match[str], paired: FrozenSet[str]) -> bool:
     before, after = text[max(0, match.start() - 60) : match.start()], text[match.end() : match.end() + 60]
     if _LATERALITY.search(before):
         return True
+    if _REGION.match(after) and _NAMED.search(before) and _SKIN.search(after[:40]):
+        return True
     if _ADNEXA.match(after) or _MEASURED.match(after):
         return False
     if not _NOT_SIDED.search(re.split(r"[.;:]", after)[0]):
         if sided := _SIDED.match(after):
             if re.search("ectomy|^lobe$|enucleation", sided["what"], re.IGNORECASE):
                 return True
+            if _LOBE.search(sided.group()):
+                return True
             if organ := terms["site"].match(after, sided.start("what")):
                 return organ[0] in paired
         behind = list(terms["site"].find(before))
-        if behind and re.fullmatch(r"(?:\sgland)?\s?,\s?", before[behind[-1][1].end() :]):
+        if behind and re.fullmatch(r"(?:\sgland)?\s?[,(]\s?", before[behind[-1][1].end() :]):
             return behind[-1][0] in paired
     return bool(_OPERATED.search(before))

@@ -5,11 +5,11 @@ from typing import Iterator, List, Match, Optional
 
 from .found import STOP, Found, Report, has, is_definition
 
-_NUM = r"\d{1,3}(?:[.,]\d{1,2})?(?!\d)"
+_NUM = r"\d{1,3}(?:[.,]\d{1,2}(?:\d{8,14})?)?(?![.,]?\d)"  # with the digits that a spreadsheet adds
 _UNIT = r"(?:cm|mm|centimet(?:er|re)s?|millimet(?:er|re)s?)(?![a-z])"
 # "4.0 cm SI x 2.4 cm ML", "2.8 cm (medial to lateral) x 1.8 cm", "16 mm main line by 12 mm"
 _AXIS = r"(?:\.?\s?(?:SI|ML|AP|transverse)\b|\s?\([a-z][a-z\s.-]{4,35}\)|\s(?:in\s)?(?:length|width|height|base|diameter|main line)\b)?"
-_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?mm\s(?:in\s)?height))\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
+_MORE = rf"(?:\s?:)?(?:\.?\s?{_UNIT})?{_AXIS}\.?\s?(?:[x×]|by|for|and(?=\s\d{{1,2}}(?:\.\d)?\s?[cm]m\s(?:in\s)?(?:height|width|length))|,?\sheight)\.?\s{{0,2}}{_NUM}(?:(?<=\d)\.\s\d(?=\s?(?:x|cm|mm)\b))?"
 _SIZE = re.compile(rf"{_NUM}(?:{_MORE}){{0,2}}(?:\.?[\s-]?{_UNIT}|(?={_AXIS}[\s.;)]|$)){_AXIS}", re.IGNORECASE)
 _ADDITIONAL = re.compile(
     rf"(?:\s?[(\[]?(?:in )?greatest dimension[)\]]?)?[.\s(]{{1,3}}(?:Additional|Other|Minor) dimensions?\s?:\s?({_NUM}(?:{_MORE}){{0,2}}\.?\s?{_UNIT})",
@@ -17,8 +17,8 @@ _ADDITIONAL = re.compile(
 )
 _TUMOUR = r"(?:tumou?r|mass|nodule|lesion|neoplasm|neoplasia|\w{0,12}carcinoma|melanoma|sarcoma|seminoma|lymphoma|mesothelioma|invasive component)"
 _LABEL = re.compile(
-    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;,-]\s(?:size|(?:largest|greatest|maximal|maximum)?\s?diameter)|(?:gross|microscopic) measurement|pT[1-4][a-d]?\s?\())"
-    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm|at\sleast|up\sto)\W{1,3}){0,6}$",
+    r"(?:(?:tumou?r|mass|lesion)(?:\W{1,3}(?:greatest|maximum|maximal|aggregate))? (?:sized?|dimensions?|diameter)|size of (?:the )?(?:largest )?(?:tumou?r|mass|lesion|invasive (?:component|carcinoma))|(?:invasive component|main mass|length of tumou?r|[.:;,-]\s(?:size|(?:largest|greatest|maximal|maximum)?\s?diameter)|(?:gross|microscopic) measurement|pT[1-4][a-d]?\s?\(|largest focus of invasion(?: over [\d.]{1,4} cm)?|LBD))"
+    r"(?:\(s\))?(?:\s?[(\[][^)\]]{0,40}[)\]])?\W{0,4}(?:(?:greatest|maximum|maximal|largest|tumou?r|size|LBD|dimensions?|diameter|measures|maximally|invasive|component|approximately|about|is|cm|at\sleast|up\sto)\W{1,3}){0,6}$",
     re.IGNORECASE,
 )
 # An item without the tumour's name, "Greatest dimension: 28 mm", whose subject stands in front.
@@ -51,6 +51,9 @@ _OTHER = re.compile(
     r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci|(?:colloid(?:al)?|adenomat(?:ous|oid)|hyperplastic|fibr(?:ous|otic)|calcified|satellite|benign|(?<!and\s)cystic)\s(?:\w{1,12}\s)?nodul",
     re.IGNORECASE,
 )
+# "carcinoma, grade 2 (3+2+1); 4 cm in greatest dimension"
+_GREATEST = re.compile(r"\s?in\s(?:greatest|maximum|maximal)\s(?:linear\s)?(?:dimension|diameter)\b", re.IGNORECASE)
+_NAMED_IN_ITEM = re.compile(rf"{_TUMOUR}\b[^.:;]{{0,60}};\s$", re.IGNORECASE)
 # "A specimen with a tumour": what stands before has it, and is not measured.
 _HOLDS = re.compile(
     r"\b(?:with|contain\w{0,3}|reveal\w{0,3}|show\w{0,3}|demonstrat\w{0,3}|has)[\s.]{1,3}(?:an?|one|the)\s(?:[a-z-]{1,14}\s){0,2}$",
@@ -59,8 +62,8 @@ _HOLDS = re.compile(
 _NOT_HOLDER = re.compile(r"lymph|node[^u]|polyp|metasta|margin|thick|depth|in situ", re.IGNORECASE)
 _NOT_SUBJECT = re.compile(r"specimen|fragment|piece|lymph|node[^u]|polyp|metasta", re.IGNORECASE)
 _BEHIND = re.compile(
-    rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|from|away|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below"
-    rf"|(?:(?!tumou?r|mass|nodule|lesion|in\s|of\s|invol|with\s|from\s|and\s)[a-z-]{{2,14}},?[\s.]{{1,2}}){{0,3}}(?:portion|segment|fragment|piece|specimen|lobe|adrenal|kidney|lung|wedge|ellipse|aggregate|tissue|node|gland|spleen|resection|\w{{3,20}}ectomy)\b)",
+    rf"{STOP}?\s?(?:(?:at|in)\s(?:its\s)?(?:greatest|maximum|maximal|deepest)[\s.]{{1,2}}(?:thickness|depth)|lymph node|,?\s?(?:possible|probable|consistent with a)\s(?:lymph|node|polyp)|from|away|apart|(?:ab)?oral|in[\s.]{{1,2}}(?:depth|thick)|to[\s.]{{1,2}}the|of the (?:closest|nearest)|(?:in |maximum )?(?:depth|thick)|deep|long|margin|or (?:less|more)|but\b|and (?:not|less)|(?:superior|inferior|medial|lateral|anterior|posterior|distal|proximal)(?:ly)?\sto|above|below"
+    rf"|(?:(?!tumou?r|mass|nodule|lesion|in\s|of\s|invol|with\s|from\s|and\s)[a-z-]{{2,14}},?[\s.]{{1,2}}){{0,3}}(?:portion|segment|fragment|piece|specimen|lobe|adrenal|kidney|lung|wedge|ellipse|aggregate|tissue|node|gland|spleen|structure|polyp|cyst|duct|vein|artery|resection|\w{{3,20}}ectomy)\b)",
     re.IGNORECASE,
 )
 # The size that follows another one of the same item: "1.6 cm, left lobe and 0.4 cm right".
@@ -157,6 +160,8 @@ def _is_measured(text: str, start: int, end: int) -> bool:
             return True
     same = _SAME_SUBJECT.search(text[max(0, start - 240) : start]) if has(before[-40:], ("measur",)) else None
     if same and not _NOT_SUBJECT.search(same.group()):
+        return True
+    if _GREATEST.match(text, end) and (named := _NAMED_IN_ITEM.search(before)) and not _OTHER.search(named.group()):
         return True
     thing = _THING.match(text, end) if has(text[end : end + 110], _TUMOUR_WORDS) else None
     return bool(thing and not _OTHER.search(thing.group() + before[-17:]))

@@ -21,7 +21,7 @@ _N = re.compile(rf"(?:[\s.,;:/&-]{{0,3}}|\s?\([^)]{{0,12}}\)\s?){_PREFIX}\s?N\s?
 _M = re.compile(rf"[\s.,;:/&-]{{0,3}}(?:\([^)]{{0,12}}\)\s?)?{_PREFIX}\s?M\s?(?P<value>[01xXOo][a-c]?)(?![a-zA-Z0-9])")
 _ALONE = re.compile(rf"(?P<letter>[NM])\s?{_NODAL}")
 _ITEM = re.compile(
-    r"(?:(?P<N>\(pN\)|N stage|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO](?:mi|[a-c])?)\b"
+    r"(?:(?P<N>\(pN\)|N stage|(?i:lymph node stage)|regional lymph nodes?)|(?P<M>\(pM\)|M stage|distant metastas[ie]s))(?:\s?\([^)]{0,25}\))?[^.;A-Z]{0,25}?[\s:.]{1,3}(?P<letter>[NM])(?P<value>[0-3xXO](?:mi|[a-c])?)\b"
 )
 # "Primary tumor (pT): 2a", with the value alone behind the item's name.
 _FIGURE = re.compile(
@@ -36,7 +36,7 @@ _PRONOUN = re.compile(
     r"(?:\s(?:also|personally|do|did|have|had|am|can|cannot|could|may|might|must|shall|should|will|would|agree|believe|favou?r|feel|find|prefer|recommend|see|suggest|suspect|think|understand|wish)\b|['’](?:d|m|ve|ll)\b)"
 )
 _ALONE_BEFORE = re.compile(r"^$|[^A-Za-z0-9]")
-_ITEM_WORDS = ("(pn)", "n stage", "regional lymph", "(pm)", "m stage", "distant metast")
+_ITEM_WORDS = ("(pn)", "n stage", "lymph node stage", "regional lymph", "(pm)", "m stage", "distant metast")
 _EDITION_WORDS = ("ajcc", "uicc", "tnm", "edition", "ed.", "stag")
 _CONTEXT = re.compile(
     r"(?:\(pT\)|primary tumou?r|\bstag|TNM|pathologic|AJCC|depth of invasion)[^;]{0,40}$", re.IGNORECASE

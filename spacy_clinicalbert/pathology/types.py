@@ -8,8 +8,10 @@ from .found import JOIN, NO, STOP, Found, Report, has, stretches
 from .terms import load_terms
 
 _NOT_BEFORE = re.compile(
-    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|impression of|previous|prior|mimic\w{0,5}|similar to|\bpan|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
-    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$",
+    r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|favou?r(?:s|ed|ing)?|impression of|previous|prior|mimic\w{0,5}|similar to|\bthan|\bpan|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
+    r"(?:(?:a|an|the|invasive|malignant|metastatic|definite|possible|evidence|of|residual|previously diagnosed)[\s.]{1,3}){0,3}$"
+    # the name of a specimen or an operation
+    r"|(?:labell?ed|designated\s[\x22'“]|\boperation(?:\sperformed)?[.:])[^.;:]{0,60}$|\bspecimens?\s?(?:\(s\)\s?)?(?:received|submitted)\s?:[^.;]{0,60}$|\b(?:excision|resection) of (?:the )?$",
     re.IGNORECASE,
 )
 # "no dysplasia or adenocarcinoma", "negative for high grade dysplasia and invasive carcinoma"
@@ -19,6 +21,7 @@ _NEGATED = re.compile(
 )
 # In a list of types what is said of one is said of those behind it: "no invasive carcinoma, ductal carcinoma in situ or lobular carcinoma in situ".
 _NO = re.compile(rf"\b{NO}\s(?:[a-z]{{1,12}}(?:\s|{STOP}\s)){{0,5}}$", re.IGNORECASE)
+_RULED_OUT = re.compile(r"\b(?:rule\sout|r/o|exclude|versus|vs\.?)\s(?:[a-z]{1,12}\s){0,5}$", re.IGNORECASE)
 _SHORT = r"\)?(?:\s?\([^)]{0,12}\))?"
 _LISTED = re.compile(rf"{_SHORT},?[\s.]{{1,2}}(?:and/or|or|nor|and)\s(?:[a-z-]{{2,12}}\s){{0,2}}|\s\(", re.IGNORECASE)
 _COMMA = re.compile(rf"{_SHORT},\s", re.IGNORECASE)
@@ -30,6 +33,8 @@ _NOT_AFTER = re.compile(
     r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
     re.IGNORECASE,
 )
+_KIND_OF_SHORT = r"(?i:papillary|clear\scell|chromophobe|conventional|invasive|infiltrating)"  # "papillary RCC"
+_IN_GENERAL = re.compile(r"\s(?:have|are|may|can|often|tend|show|with)\b", re.IGNORECASE)  # "such carcinomas have"
 _HEADS = (
     "carcinoma",
     "sarcoma",
@@ -59,8 +64,9 @@ _BARE = frozenset(
 )
 _ROMAN = {"i": "1", "ii": "2"}
 _RENAL = re.compile(
-    r"^(renal cell carcinoma),? (?:conventional )?(papillary|clear cell|chromophobe|sarcomatoid)(?: (?:cell )?type)?(.*)$"
+    r"^(renal cell carcinoma)[, -]{1,3}(?:conventional (?=papillary|clear))?(papillary|clear cell|chromophobe|sarcomatoid|conventional)(?: (?:cell )?(?:type|variant))?(.*)$"
 )
+_PLURAL = re.compile(r"(?<=oma|mor|asm)s\b")
 _MAINLY = re.compile(
     r",? (?:exhibiting |showing )?predominantly (?:of |an? |the ){0,2}(?P<kind>[a-z]+(?: cell)?)(?: growth)? pattern"
 )
@@ -91,18 +97,21 @@ def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
         f"(?:{gap}(?:types?|variant){number}?|(?:{gap}growth)?{gap}pattern)?(?![a-z])"
         f"|{gap}type{number}|\\s\\(type\\s(?:II|I|[12])\\)"
         f"|{gap}of{gap}(?:the{gap})?(?:mixed|spindled?|epithelioid){gap}cell{gap}types?"
-        f"|(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:[a-z-]{{3,18}}{gap}){{1,3}}(?:features|differentiation|cells|component)"
+        f"|(?:{gap}(?:well|moderately|poorly){gap}differentiated)?(?:{gap}of{gap}(?:the{gap})?[a-z]{{4,10}})?{gap}with{gap}(?!the\\b|following)(?:(?:[a-z-]{{3,18}}|\\([^)]{{2,8}}\\)){gap}){{1,3}}(?:features|differentiation|cells|component)"
     )
     return (
         re.compile(
-            rf"\b(?!and\b)(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])}))(?![a-z])(?:{tail}){{0,2}}",
+            rf"\b(?!and\b)(?P<type>(?:(?:{words}|grade\s(?:[1-4]|I{{1,3}}V?)(?:\s?\(?(?:of|/)\s?[34]\)?)?){gap}){{0,6}}(?:{joined(parts['heads'])})s?)(?![a-z])(?:{tail}){{0,2}}",
             re.IGNORECASE,
         ),
         re.compile(
             rf"\bgrade\s(?:\d|i{{1,3}}v?)(?:\s?\(?(?:of|/)\s?\d\)?)?\s|\b(?:{parts['dropped']}|{parts['organs']}|nos)\b[,\s-]*",
             re.IGNORECASE,
         ),
-        re.compile(rf"\b({joined(parts['kinds'])}){gap}(variant|type){gap}of{gap}$", re.IGNORECASE),
+        re.compile(
+            rf"\b((?:mixed{gap})?(?:{joined(parts['kinds'])})(?:{gap}and{gap}(?:{joined(parts['kinds'])}))?){gap}(variant|type){gap}(?:of{gap})?$",
+            re.IGNORECASE,
+        ),
     )
 
 
@@ -117,25 +126,32 @@ def find_types(report: Report) -> Iterator[Found]:
     ]
     for short, name in load_terms()["types"]["renames"].items():
         if short in text:
-            found += [(name, match) for match in re.finditer(rf"\b{short}\b", text)]
-    negated = -1  # where the last negated type ends
+            found += [
+                (f"{match['kind'] or ''} {name}".strip(), match)
+                for match in re.finditer(rf"\b(?:(?P<kind>{_KIND_OF_SHORT})\s)?{short}\b", text)
+            ]
+    negated, ruled_out = -1, False  # where the last negated type ends, and whether it is a mere question
     for name, match in sorted(found, key=lambda each: each[1].start()):
         before = text[max(0, match.start() - 70) : match.start()]
-        if negated >= 0 and _is_listed(text, negated, match):
+        if negated >= 0 and (
+            _is_listed(text, negated, match) or (ruled_out and _COMMA.fullmatch(text, negated, match.start()))
+        ):
             negated = match.end()
             continue
+        ruled_out = bool(_RULED_OUT.search(before))
         if clinical[match.start()] or _NOT_BEFORE.search(before) or _NEGATED.search(before):
-            negated = match.end() if _NO.search(before) or _NEGATED.search(before) else negated
+            negated = match.end() if ruled_out or _NO.search(before) or _NEGATED.search(before) else negated
             continue
-        if _NOT_AFTER.match(text, match.end()):
+        if _NOT_AFTER.match(text, match.end()) or (name[-1] in "sS" and _IN_GENERAL.match(text, match.end())):
             continue
         tail = match.group()[len(name) :] if match.group().startswith(name) and "situ" not in name.lower() else ""
         value = _normalised(name.replace(",", " ") + tail, dropped)
         start = match.start()
         if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
             value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
-        if has(before[-14:], ("variant of", "type of")) and (kind := of_kind.search(before)):
-            value, start = f"{kind[1].lower()} {kind[2].lower()} of {value}", start - len(kind.group())
+        if value not in _BARE and has(before[-14:], ("variant", "type")) and (kind := of_kind.search(before)):
+            value = _usual_order(f"{value}, {' '.join(kind[1].lower().split())} {kind[2].lower()}")
+            start -= len(kind.group())
             if _NOT_BEFORE.search(before[: -len(kind.group())]):
                 continue
         if value and value not in _BARE and not value.startswith("metastatic"):
@@ -156,7 +172,9 @@ def _is_listed(text: str, end: int, match: Match[str]) -> bool:
 
 def _normalised(name: str, dropped: Pattern[str]) -> str:
     name = re.sub(
-        r"\s\((type (?:ii|i|[12]))\)", r", \1", name.lower().replace("conventional (clear cell)", "clear cell")
+        r"\s\((type (?:ii|i|[12]))\)",
+        r", \1",
+        re.sub(r"conventional \(clear cell(?: type)?\)", "clear cell", name.lower()),
     )
     value = re.sub(
         r"\sof\s(?:the\s)?[a-z]{4,10}(?=\swith\s)",
@@ -164,10 +182,20 @@ def _normalised(name: str, dropped: Pattern[str]) -> str:
         re.sub(r"\s?\([^)]*\)|[\s.]+", lambda match: "" if "(" in match.group() else " ", name),
     )
     value = re.sub(r"^(?:and\s)+", "", dropped.sub("", value).strip(" ,-/"))
+    value = _PLURAL.sub("", value)
     for written, usual in _FORMS:
         value = value.replace(written, usual)
     value = re.sub(r"\btype (ii|i)\b", lambda match: f"type {_ROMAN[match[1]]}", value)
     value = _MAINLY.sub(r", predominantly \g<kind>", value)
-    if renal := _RENAL.match(value):
-        value = f"{renal[2]} {renal[1]}" + (f", type{renal[3]}" if renal[3].strip() in ("1", "2") else "")
-    return value
+    return _usual_order(value.replace(", with ", " with "))
+
+
+def _usual_order(value: str) -> str:
+    """Of renal carcinomas: "renal cell carcinoma, papillary type" is "papillary renal cell carcinoma"."""
+    renal = _RENAL.match(value)
+    if not renal:
+        return value
+    name, kind, tail = renal.groups()
+    if number := re.search(r"(?:\btype |^ )([12])$", tail):
+        return f"{kind} {name}, type {number[1]}"
+    return f"{kind} {name}{tail if tail.startswith(' with ') else ''}"

@@ -53,3 +53,38 @@ def test_markers_place_of_a_score_holds_the_name_of_its_clause(text, place):
 )  # fmt: skip
 def test_markers_are_written_in_several_ways(text, expected):
     assert markers(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        # lists
+        ("Negative for TTF-1,. CD15, inhibin.", {("TTF1", "negative"), ("CD15", "negative"), ("inhibin", "negative")}),
+        ("Positive for CK7, XYZ3, Napsin A and CDX2.", {("CK7", "positive"), ("napsin A", "positive"), ("CDX2", "positive")}),
+        ("Cells are positive for vimentin, and focally for EMA.", {("vimentin", "positive"), ("EMA", "positive")}),
+        ("Stains for CK7, p504S and PAX-8 were performed and all three stains are positive.", {("CK7", "positive"), ("AMACR", "positive"), ("PAX8", "positive")}),
+        ("Stains are positive in tumor cells for CK20 and are negative in tumor cells for both CK7 and uroplakin.", {("CK20", "positive"), ("CK7", "negative"), ("uroplakin", "negative")}),
+        ("Estrogen and progesterone receptors are negative.", {("ER", "negative"), ("PR", "negative")}),
+        ("They do not stain for keratins.", {("cytokeratin", "negative")}),
+        ("Positive for CK7 and TTF-1 negative.", {("CK7", "positive"), ("TTF1", "negative")}),
+        # genes
+        ("NRAS codon 61 mutation identified.", {("NRAS", "positive")}),
+        ("Mutations in BRAF, HRAS61 and RET/PTC1 rearrangements. NOT identified.", {("BRAF", "negative"), ("HRAS", "negative"), ("RET/PTC1", "negative")}),
+        ("No mutations were detected in codons 12 and 13 of the KRAS and NRAS genes.", {("KRAS", "negative"), ("NRAS", "negative")}),
+        ("Mutational status for BRAF and KRAS is indeterminate.", {("BRAF", "indeterminate"), ("KRAS", "indeterminate")}),
+        # results
+        ("No progesterone receptors found in nuclei.", {("PR", "negative")}),
+        ("ER: No expression.", {("ER", "negative")}),
+        ("MSH2: staining absent. MLH1: staining present.", {("MSH2", "negative"), ("MLH1", "positive")}),
+        ("PR is interpreted as. NEGATIVE.", {("PR", "negative")}),
+        ("Estrogen Receptor. 6F11-. Positive. 80 %. Strong.", {("ER", "positive"), ("ER", "80%")}),
+        ("Estrogen Receptor. Low Positive (1-9%). 4 %.", {("ER", "positive"), ("ER", "4%")}),
+        # what is said of no tumour, or of all tumours
+        ("This tumor is negative for over-expression of HER2.", {("HER2", "negative")}),
+        ("One lymph node: keratin is negative. Node with isolated keratin-positive cells.", set()),
+        ("For Ki-67: Low Positive. <15%.", set()),
+        ("HER2-negative tumors respond.", set()),
+    ],
+)  # fmt: skip
+def test_markers_stand_in_lists_tables_and_sentences(text, expected):
+    assert markers(text) == expected

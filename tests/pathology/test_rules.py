@@ -183,3 +183,65 @@ def test_vocabulary_finds_names_by_every_letter_they_begin_with():
 def test_rules_leave_empty_boxes_of_a_form_alone():
     text = "MARGINS\n ___ Cannot be assessed\n _X_ All margins are uninvolved by invasive carcinoma"
     assert values(text, "margins") == ["uninvolved"]
+
+
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        ("Squamous carcinoma of tongue.", "site", ["tongue"]),
+        ("No carcinoma of the tongue, metastatic carcinoma of the lung.", "site", []),
+        ("C. Bladder, seminal vesicles and vas deferens, excision.", "site", ["bladder", "seminal vesicle", "vas deferens"]),
+        ("Seminal vesicles (invasion of muscular wall required): uninvolved.", "site", []),
+        ("Presacral lymph nodes (D) : no malignancy.", "site", ["lymph node"]),
+        ("Jugular chain lymph node, levels II and III: no tumor.", "site", ["lymph node"]),
+        ("Fat is submitted for lymph node dissection. Two lymph nodes: benign.", "site", []),
+        ("Tissue description: Left gastric lymph node (3.2 x 1.2 cm), and segment III liver (20 grams).", "site", ["lymph node", "liver"]),
+        ("Received was 'parietal pleura'.", "site", ["pleura"]),
+        ("A. Right neck contents. B. Neck (excision): fat. C. Bladder neck: benign. D. Teeth, extraction.", "site", ["neck", "bladder", "tooth"]),
+        ("Carcinoma of lung (left).", "laterality", ["left"]),
+        ("Specimen: Left lower lobe. Procedure: Lobectomy.", "laterality", ["left"]),
+        ("Focality: Multifocal, bilateral.", "laterality", ["bilateral"]),
+        ("A. Right cheek, skin biopsy: melanoma.", "laterality", ["right"]),
+        ("A. Left chest tube, removal.", "laterality", []),
+    ],
+)  # fmt: skip
+def test_rules_read_where_the_tumour_is(text, field, expected):
+    assert values(text, field) == expected
+
+
+@pytest.mark.parametrize(
+    "text, field, expected",
+    [
+        # procedures
+        ("Left functional neck dissection.", "procedure", ["functional neck dissection"]),
+        ("Teeth, extraction. The wedge split during extraction.", "procedure", ["extraction"]),
+        ("A. Whipple contents. B. Labeled whipple's specimen.", "procedure", []),
+        ("Possible lymph node dissection. Fat is submitted for lymph node dissection.", "procedure", []),
+        ("Kidney: Nephrectomy, partial or radical. Staging system for prostatectomy.", "procedure", []),
+        # sizes
+        ("Greatest dimension of largest focus of invasion over 0.1 cm: 3.2 cm.", "tumour_size", [[32]]),
+        ("Ductal carcinoma, grade 2 (3+2+1); 4.2 cm in greatest dimension.", "tumour_size", [[42]]),
+        ("Tumour size. LBD 12.5mm, Height 6mm.", "tumour_size", [[12.5, 6]]),
+        ("Tumour size (cm). 5.7999999999999998. Histology.", "tumour_size", [[58]]),
+        ("Melanoma, Clark level IV, 4 mm in depth.", "tumour_size", []),
+        ("Adenocarcinoma located 3 cm aborally to the valve.", "tumour_size", []),
+        ("A nodule measuring 0.5 x 0.4 cm, possible lymph node.", "tumour_size", []),
+        # margins
+        ("Carcinoma extends to 0.8 cm from the resection margin.", "margins", []),
+        ("Irradical resection.", "margins", ["involved"]),
+        ("The excision is complete. Radical resection.", "margins", ["uninvolved"]),
+        ("Patients with completely resected tumors do well.", "margins", []),
+        # invasion
+        ("The margin is free of tumor. - Lymphatic tumor emboli are identified.", "lymphovascular_invasion", ["present"]),
+        ("VASCULAR INVASION?: No.", "lymphovascular_invasion", ["absent"]),
+        ("Small vessel angiolymphatic invasion also identified.", "lymphovascular_invasion", ["present"]),
+        ("Stage: pT3 pN0 LO V0.", "lymphovascular_invasion", ["absent"]),
+        # grade and stage
+        ("Nuclear grade of the tumor is: 2.", "grade", ["nuclear 2"]),
+        ("Nottingham grade of 3+3+3=9/9.", "grade", ["Nottingham 9"]),
+        ("No high grade atypia.", "grade", []),
+        ("Lymph Node Stage (AJCC 7th Edition). N1b (2-3 nodes).", "pN", ["N1b"]),
+    ],
+)  # fmt: skip
+def test_rules_read_more_forms_of_each_field(text, field, expected):
+    assert values(text, field) == expected

@@ -52,3 +52,35 @@ def test_types_are_named_and_negated_in_lists(text, expected):
 def test_types_evidence_begins_with_the_name():
     (value,) = read_report("Fat necrosis and lobular carcinoma in situ.").histologic_type
     assert [place.text for place in value.evidence] == [LCIS] and value.in_situ
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Diagnosis: poor differentiated adenocarcinoma.", ["adenocarcinoma"]),
+        ("Multiple papillary microcarcinomas.", ["papillary microcarcinoma"]),
+        ("Liver: hilar cholangiocarcinoma.", ["cholangiocarcinoma"]),
+        ("Adenocarcinoma, moderately differentiated, with mucinous differentiation.", ["adenocarcinoma with mucinous differentiation"]),
+        # kidney
+        ("Renal cell carcinoma - Papillary type.", ["papillary renal cell carcinoma"]),
+        ("Renal cell carcinoma, papillary type (type I).", ["papillary renal cell carcinoma, type 1"]),
+        ("Renal cell carcinoma, conventional (80% clear cells).", ["conventional renal cell carcinoma"]),
+        ("Renal cell carcinoma, conventional (clear cell type).", ["clear cell renal cell carcinoma"]),
+        ("Renal cell carcinoma, clear cell type, with extensive (>40%) sarcomatoid differentiation.", ["clear cell renal cell carcinoma with sarcomatoid differentiation"]),
+        ("Consistent with a papillary RCC.", ["papillary renal cell carcinoma"]),
+        ("A papillary-type renal cell carcinoma.", ["papillary renal cell carcinoma"]),
+        # the variant in front of the name
+        ("A follicular variant of papillary carcinoma.", ["papillary carcinoma, follicular variant"]),
+        ("Mixed follicular and classical variant papillary thyroid carcinoma.", ["papillary carcinoma, mixed follicular and classical variant"]),
+        # no statement of this tumour
+        ("Rule out carcinoma, melanoma.", []),
+        ("Specimen(s) received: A: scalp melanoma.", []),
+        ('Labeled "pleural mesothelioma".', []),
+        ("Metastatic classical variant papillary carcinoma: three nodes.", []),
+        ("A higher grade than typical papillary renal cell carcinoma. Such adrenocortical carcinomas have a poor prognosis.", []),
+        ("The staging system for pleural mesothelioma.", []),
+        ("Frozen section: favor lymphoma, squamous carcinoma.", ["squamous carcinoma"]),
+    ],
+)  # fmt: skip
+def test_types_are_named_in_the_usual_order(text, expected):
+    assert types(text) == expected
