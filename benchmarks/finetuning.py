@@ -68,6 +68,7 @@ TASKS = {
     "mtsamples": Task("textcat", ("mtsamples",), 1, 2000, 3e-4),
     "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
 }
+LISTENER = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"}
 # Ways of fine-tuning → settings of the config, by their dotted names, and of the task, by its fields: "config" is another config of the workflow.
 FAST_HEAD = {"config": "clinical_ner", "rate": 2e-3}
 VARIANTS: Dict[str, Dict[str, Any]] = {
@@ -80,6 +81,7 @@ VARIANTS: Dict[str, Dict[str, Any]] = {
     "layer_decay": {**FAST_HEAD, "components.clinicalbert.model.layer_decay": 0.85},
     "fresh_layer": {**FAST_HEAD, "components.clinicalbert.model.n_fresh_layers": 1},
     "unfreeze": {**FAST_HEAD, "training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
+    "orthography": {**FAST_HEAD, "components.clinical_ner.model.tok2vec": {"@architectures": "spacy-clinicalbert.Orthography.v1", "tok2vec": LISTENER}},
     "half_frozen": {**FAST_HEAD, "components.clinicalbert.model.n_frozen_layers": 3},
 }  # fmt: skip
 app = typer.Typer(add_completion=False)
