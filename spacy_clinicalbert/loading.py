@@ -24,7 +24,10 @@ def find_pipeline(name: Union[str, Path]) -> Path:
     RAISES (ValueError): There is none; says what is there.
     """
     if util.is_package(str(name)):
-        return util.get_package_path(str(name))
+        package = util.get_package_path(str(name))
+        if not any(package.glob("*/config.cfg")):  # `spacy package` puts the pipeline into a folder with its version
+            raise ValueError(f"'{name}' is an installed package, but no pipeline. A folder of that name is './{name}'.")
+        return package
     folder = Path(name)
     left = left_by_kill(folder)
     if left is not None:  # not renamed here, for whoever writes may be at it

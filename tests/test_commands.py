@@ -79,6 +79,11 @@ def test_open_config_reads_what_is_one():
     assert open_config("config.cfg", {"paths.notes": "here"})["paths"] == {"notes": "here"}
 
 
+def test_an_installed_package_without_pipeline_is_named(folder):
+    with pytest.raises(ValueError, match=r"'numpy' is an installed package, but no pipeline"):
+        open_pipeline("numpy")
+
+
 def test_find_pipeline_says_what_is_there(folder):
     save_pipeline(spacy.blank("en"), folder / "run" / "model-last")
     assert find_pipeline("run/model-last").is_dir() and open_pipeline(folder / "run" / "model-last").lang == "en"
