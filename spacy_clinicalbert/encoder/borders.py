@@ -42,6 +42,8 @@ _HEAD = re.compile(
 )
 _SENTENCE = re.compile(r"[.!?;][\"')\]]*\s+(?=\S)")
 
+_RETURN = re.compile(r"\r(?!\n)")
+
 
 def find_borders(text: str) -> Borders:
     """Find where sections, blocks, lines and sentences of a note begin.
@@ -49,6 +51,7 @@ def find_borders(text: str) -> Borders:
     A section begins with a head: words in capitals or in a title's case that begin a line and end in a colon, or a
     line of capitals. Sentence ends are guessed from punctuation, for an abbreviation does no harm here.
     """
+    text = with_line_feeds(text)
     kinds = {match.end(): Border.SENTENCE for match in _SENTENCE.finditer(text)}
     position = 0
     while True:
@@ -66,3 +69,8 @@ def find_borders(text: str) -> Borders:
     kinds.pop(0, None)
     starts = numpy.array(sorted(kinds), dtype="int64")
     return Borders(starts, numpy.array([kinds[start] for start in starts.tolist()], dtype="int64"))
+
+
+def with_line_feeds(text: str) -> str:
+    """RETURNS (str): The text with line feeds in place of carriage returns that stand alone, as some systems end lines; every character keeps its place."""
+    return _RETURN.sub("\n", text) if "\r" in text else text

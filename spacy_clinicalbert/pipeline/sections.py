@@ -11,7 +11,7 @@ from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from ..encoder.borders import Border, find_borders
+from ..encoder.borders import Border, find_borders, with_line_feeds
 from .section_titles import OTHER, Titles, load_table, normalise
 
 # "2. Past Medical History (per wife):", "PLAN", "HPI. Five months": numbering, the title, and what ends it.
@@ -58,6 +58,7 @@ def find_heads(text: str, titles: Titles) -> List[Head]:
     titles (Titles): The table.
     RETURNS (List[Head]): In the order of the text.
     """
+    text = with_line_feeds(text)
     candidates = list(_candidates(text))
     letters = {each.title for each in candidates if len(each.title) == 1 and each.mark == ":"}
     if not _SOAP.issubset(letters):  # else "A:" is an item

@@ -29,6 +29,16 @@ def test_find_borders_tells_sections_blocks_lines_and_sentences():
     ]
 
 
+def test_find_borders_takes_carriage_returns_for_ends_of_lines():
+    starts, kinds = find_borders(NOTE)
+    for ends in ("\r", "\r\n"):
+        found = find_borders(NOTE.replace("\n", ends))
+        assert found.kinds.tolist() == kinds.tolist()
+        assert found.starts.tolist() == [
+            start + NOTE[:start].count("\n") * (len(ends) - 1) for start in starts.tolist()
+        ]
+
+
 @pytest.mark.parametrize(
     "line, kind",
     [

@@ -128,6 +128,13 @@ def test_sections_never_overlap_and_stay_in_the_text(pieces):
 test_sections_never_overlap_and_stay_in_the_text.nlp = make_nlp()
 
 
+def test_a_note_whose_lines_end_in_carriage_returns_has_its_sections(nlp):
+    text = "CHIEF COMPLAINT: Fever.\n\nPLAN\nRest.\n"
+    docs = [nlp(text), nlp(text.replace("\n", "\r"))]
+    labels, others = ([span.label_ for span in doc.spans["sections"]] for doc in docs)
+    assert len(labels) == 2 and others == labels
+
+
 def test_sections_take_titles_from_the_config_and_save_them(tmp_path):
     nlp = make_nlp(titles={"pets": ["Pets at home"], "plan": ["Way forward"]})
     nlp.get_pipe("clinical_sections").add_titles({"pets": ["Cats"]})
