@@ -22,6 +22,9 @@ DERIVATION = "http://hl7.org/fhir/StructureDefinition/derivation-reference"
 MENTION = "urn:spacy-clinicalbert:mention"  # what the pipeline says of a mention; see docs/deployment.md
 LEFT_OUT = "urn:spacy-clinicalbert:left-out"  # mentions that are no resource, and why
 IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "spacy-clinicalbert")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+)  # what FHIR's strings may not hold (hl7.org/fhir/R5/datatypes.html#string)
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 # Mentions of these are nothing that the patient has, takes or was tested for.
@@ -191,7 +194,7 @@ def _mention(entity: SpanRecord) -> Json:
 
 
 def _code(entity: SpanRecord, concept: Concept) -> Json:
-    code: Json = {"text": " ".join(entity["text"].split())}
+    code: Json = {"text": _CONTROL.sub("\ufffd", " ".join(entity["text"].split()))}
     if concept.code:
         parts = {"system": concept.system, "code": concept.code, "display": concept.display}
         code["coding"] = [{name: value for name, value in parts.items() if value}]

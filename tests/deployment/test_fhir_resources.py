@@ -2,6 +2,8 @@ import base64
 import json
 
 import pytest
+import spacy
+from spacy.tokens import Span
 
 from spacy_clinicalbert import to_fhir
 from spacy_clinicalbert.deployment.concepts import Concept, Concepts
@@ -183,3 +185,10 @@ def test_fhir_that_is_not_valid_is_an_error_without_the_text():
 def test_fhir_of_another_version_is_an_error():
     with pytest.raises(ValueError, match="R4B or R5, not as 'R4'"):
         to_fhir(make_doc(), version="R4")
+
+
+def test_control_characters_are_no_part_of_fhirs_strings():
+    doc = spacy.blank("en")("Chest\x01pain, fever.")
+    doc.ents = [Span(doc, 0, 1, label="PROBLEM")]
+    _, condition = as_json(doc)
+    assert doc.ents[0].text == "Chest\x01pain" and condition["code"]["text"] == "Chest\ufffdpain"
