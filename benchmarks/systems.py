@@ -40,7 +40,7 @@ def spacy_annotate(nlp, batch_size: int) -> Annotate:
 
 
 def add_clinical_ner(nlp) -> None:
-    """Its weights are of chance, too, and by this threshold it finds six entities in a hundred tokens of a note: each costs time."""
+    """Its weights are of chance, too, and by this threshold it finds five entities in a hundred tokens of a note: each costs time."""
     model = {
         "@architectures": "spacy-clinicalbert.SpanTagger.v1",
         "tok2vec": {"@architectures": "spacy-clinicalbert.Listener.v1"},

@@ -22,9 +22,8 @@ DERIVATION = "http://hl7.org/fhir/StructureDefinition/derivation-reference"
 MENTION = "urn:spacy-clinicalbert:mention"  # what the pipeline says of a mention; see docs/deployment.md
 LEFT_OUT = "urn:spacy-clinicalbert:left-out"  # mentions that are no resource, and why
 IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "spacy-clinicalbert")
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
-)  # what FHIR's strings may not hold (hl7.org/fhir/R5/datatypes.html#string)
+# What FHIR's strings may not hold (hl7.org/fhir/R5/datatypes.html#string).
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 # Mentions of these are nothing that the patient has, takes or was tested for.
