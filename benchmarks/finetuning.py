@@ -41,6 +41,7 @@ class Task(NamedTuple):
     epochs (int): Passes over the training set.
     batch (int): Wordpieces.
     rate (float): The highest learning rate.
+    besides (Tuple[str, ...]): Corpora it is trained on besides, and not scored on.
     """
 
     config: str
@@ -48,6 +49,7 @@ class Task(NamedTuple):
     epochs: int
     batch: int
     rate: float
+    besides: Tuple[str, ...] = ()
 
 
 NAMED = ("train", "dev", "test")
@@ -68,7 +70,10 @@ TASKS = {
     "mtsamples": Task("textcat", ("mtsamples",), 1, 2000, 3e-4),
     "both": Task("clinical_ner", ("ncbi", "bc5cdr"), 5, 2000, 3e-4),
 }
-LISTENER = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"}
+ORTHOGRAPHY = {
+    "@architectures": "spacy-clinicalbert.Orthography.v1",
+    "tok2vec": {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"},
+}
 # Ways of fine-tuning → settings of the config, by their dotted names, and of the task, by its fields: "config" is another config of the workflow.
 FAST_HEAD = {"config": "clinical_ner", "rate": 2e-3}
 VARIANTS: Dict[str, Dict[str, Any]] = {
@@ -84,7 +89,8 @@ VARIANTS: Dict[str, Dict[str, Any]] = {
     "layer_decay": {**FAST_HEAD, "components.clinicalbert.model.layer_decay": 0.85},
     "fresh_layer": {**FAST_HEAD, "components.clinicalbert.model.n_fresh_layers": 1},
     "unfreeze": {**FAST_HEAD, "training.before_update": {"@callbacks": "spacy-clinicalbert.unfreeze_gradually.v1", "steps_per_layer": 20}},
-    "orthography": {**FAST_HEAD, "components.clinical_ner.model.tok2vec": {"@architectures": "spacy-clinicalbert.Orthography.v1", "tok2vec": LISTENER}},
+    "orthography": {**FAST_HEAD, "components.clinical_ner.model.tok2vec": ORTHOGRAPHY},
+    "silver": {**FAST_HEAD, "components.clinical_ner.model.tok2vec": ORTHOGRAPHY, "besides": ("bc5cdr_silver",), "epochs": 3},  # benchmarks.silver
     "half_frozen": {**FAST_HEAD, "components.clinicalbert.model.n_frozen_layers": 3},
 }  # fmt: skip
 app = typer.Typer(add_completion=False)
@@ -109,8 +115,9 @@ def make_config(encoder: str, name: str, variant: str, seed: int) -> Config:
     config["system"]["seed"] = seed
     config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
     config["corpora"]["dev"]["limit"] = 1  # spaCy's loop scores the first step in any case
-    config["corpora"]["train"] = {"@readers": "benchmarks.finetuning.v1", "corpora": list(task.corpora)}
-    examples = read_all(list(task.corpora))(blank_clinical())
+    corpora = [*task.corpora, *task.besides]
+    config["corpora"]["train"] = {"@readers": "benchmarks.finetuning.v1", "corpora": corpora}
+    examples = read_all(corpora)(blank_clinical())
     n_steps = task.epochs * sum(1 for _ in batch_by_wordpieces(encoder, size=task.batch)(examples))
     training = config["training"]
     training["batcher"]["size"] = task.batch

@@ -1,11 +1,11 @@
 """Notes longer than a window, classified: ways of combining windows, beside cutting the note off, averaging its tokens, and TF-IDF.
 
     python -m benchmarks.long_notes run corpora mtsamples mean --encoder mini --seed 0
-    python -m benchmarks.long_notes run corpora mtsamples tfidf
+    python -m benchmarks.long_notes run corpora mtsamples tfidf --part dev --part test
     python -m benchmarks.long_notes report
 
-Tasks: "mtsamples" (note type and specialty, by the committed table, split by note) and "tcga" (T and cancer type, split by case). Systems: the aggregators of `clinical_note_classifier`;
-"truncated", which is "mean" trained and used on the first 512 wordpieces, as Hugging Face's classifiers are; "textcat", spaCy's textcat_multilabel on averaged tokens; "tfidf" with logistic
+Tasks: "mtsamples" (note type and specialty, by the committed table, split by note) and "tcga" (T and cancer type, split by case). Systems: the aggregators of `clinical_note_classifier`,
+over vectors alone; "words", which is "mean" with the table of words that `NoteClassifier.v1` can add; "truncated", which is "mean" trained and used on the first 512 wordpieces, as Hugging Face's classifiers are; "textcat", spaCy's textcat_multilabel on averaged tokens; "tfidf" with logistic
 regression. Each run writes what it gives for the development notes, and for the same notes with their deciding section moved to the end: the section from which TF-IDF's regression hears
 most for the note's own categories, in notes of which it stood within the first 512 wordpieces and then stands behind them. `report` measures; its intervals are 95 %, from a bootstrap over
 notes (of TCGA over cases), over the mean of the seeds. `--part test` is for the end.
@@ -44,8 +44,11 @@ from spacy_clinicalbert.tokenizer import blank_clinical
 
 OUTPUT = Path("training/long_notes")
 AGGREGATORS = ("mean", "max", "noisy_or", "scaled_max_mean", "attention")
-SYSTEMS = (*AGGREGATORS, "truncated", "textcat", "tfidf")
-EPOCHS = {"mtsamples": 3, "tcga": 3}
+SYSTEMS = (*AGGREGATORS, "words", "truncated", "textcat", "tfidf")
+N_WORDS = 32768
+EPOCHS = 3
+RATE = 2e-3  # of the head, and of the encoder less
+LR_SCALE = 0.15
 LEAST = 20  # training notes of a category
 N_PIECES = 510  # of 512, without [CLS] and [SEP]
 N_SAMPLES = 1000
@@ -163,6 +166,10 @@ def make_reader(
     return examples
 
 
+def aggregator_of(system: str) -> str:
+    return system if system in AGGREGATORS else "mean"
+
+
 def make_config(folder: str, task: str, system: str, encoder: str, seed: int) -> Config:
     config = Config().from_disk("configs/note_classifier.cfg", interpolate=False)
     config["paths"].update(encoder=encoder)
@@ -170,20 +177,21 @@ def make_config(folder: str, task: str, system: str, encoder: str, seed: int) ->
     reader = {"@readers": "benchmarks.long_notes.v1", "folder": folder, "task": task, "encoder": encoder}
     config["corpora"]["train"] = {**reader, "truncated": system == "truncated"}
     config["corpora"]["dev"] = {**config["corpora"]["train"], "n_notes": 4}  # spaCy evaluates before the first step
-    config["components"]["clinicalbert"]["model"]["attention_dropout"] = 0.0
+    config["components"]["clinicalbert"]["model"].update(attention_dropout=0.0, lr_scale=LR_SCALE)
     if system == "textcat":
         del config["components"]["clinical_note_classifier"]
         config["nlp"]["pipeline"] = ["clinicalbert", "textcat_multilabel"]
         config["components"]["textcat_multilabel"] = {"factory": "textcat_multilabel", "model": TEXTCAT}
-    elif system in AGGREGATORS:
-        aggregate = {"@layers": f"spacy-clinicalbert.{system}.v1"}
-        config["components"]["clinical_note_classifier"]["model"]["aggregate"] = aggregate
+    else:
+        aggregate = {"@layers": f"spacy-clinicalbert.{aggregator_of(system)}.v1"}
+        model = config["components"]["clinical_note_classifier"]["model"]
+        model.update(aggregate=aggregate, words=N_WORDS if system == "words" else 0)
     examples = make_reader(folder, task, encoder, system == "truncated")(blank_clinical())
     training = config["training"]
     n_batches = sum(1 for _ in batch_by_wordpieces(encoder, size=training["batcher"]["size"])(examples))
-    n_steps = EPOCHS[task] * n_batches
-    training.update(max_epochs=EPOCHS[task], max_steps=0, eval_frequency=10 * n_steps)
-    training["optimizer"]["learn_rate"].update(total_steps=n_steps, warmup_steps=n_steps // 10)
+    n_steps = EPOCHS * n_batches
+    training.update(max_epochs=EPOCHS, max_steps=0, eval_frequency=10 * n_steps)
+    training["optimizer"]["learn_rate"].update(total_steps=n_steps, warmup_steps=n_steps // 10, initial_rate=RATE)
     return config
 
 
@@ -195,22 +203,17 @@ def classify(nlp: Language, texts: List[str], labels: List[str]) -> numpy.ndarra
 @app.command()
 def run(
     folder: Path = typer.Argument(..., exists=True, file_okay=False, help="Has a folder for each corpus"),
-    task: str = typer.Argument(..., help=" or ".join(EPOCHS)),
+    task: str = typer.Argument(..., help="mtsamples or tcga"),
     system: str = typer.Argument(..., help=", ".join(SYSTEMS)),
     encoder: str = typer.Option("mini"),
     seed: int = typer.Option(0),
-    part: str = typer.Option("dev", help="dev, or test at the end"),
+    part: List[str] = typer.Option(["dev"], help="dev, and test at the end"),
 ) -> None:
     """Train a system, and write what it gives for the held-out notes and for those that were changed."""
-    training, held_out = read(folder, task, "train"), read(folder, task, part)
+    training = read(folder, task, "train")
     labels = find_labels(training)
-    truth, known = gold_of(held_out, labels, task)
     tfidf = Tfidf(training, *gold_of(training, labels, task))
     tokenizer = load_checkpoint(encoder).tokenizer
-    moved = [tfidf.moved(record["text"], row, tokenizer) for record, row in zip(held_out, truth)]
-    places = [i for i, text in enumerate(moved) if text is not None]
-    texts = [record["text"] for record in held_out]
-    late = [text for text in moved if text is not None]
     give: Callable[[List[str]], numpy.ndarray] = tfidf
     if system != "tfidf":
         nlp = init_nlp(make_config(str(folder), task, system, encoder, seed))
@@ -218,15 +221,21 @@ def run(
         give = lambda texts: classify(  # noqa: E731
             nlp, [cut(text, tokenizer) for text in texts] if system == "truncated" else texts, labels
         )
-    groups = numpy.unique([record.get("patient") or record["id"] for record in held_out], return_inverse=True)[1]
-    changed = give(late) if late else numpy.zeros((0, len(labels)))
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    name = f"{task}-{part}-{system}-{'' if system == 'tfidf' else Path(encoder).name}-{seed}.npz"
-    given = {"whole": give(texts), "moved": changed, "places": numpy.array(places, dtype="int64")}
-    numpy.savez(OUTPUT / name, truth=truth, known=known, groups=groups, **given)
-    print(
-        f"{OUTPUT / name}: {len(texts)} notes, {len(late)} of them with their deciding section moved, {len(labels)} categories"
-    )
+    for each in part:
+        held_out = read(folder, task, each)
+        truth, known = gold_of(held_out, labels, task)
+        texts = [record["text"] for record in held_out]
+        moved = [tfidf.moved(text, row, tokenizer) for text, row in zip(texts, truth)]
+        places = numpy.array([i for i, text in enumerate(moved) if text is not None], dtype="int64")
+        late = [text for text in moved if text is not None]
+        given = {"whole": give(texts), "moved": give(late) if late else numpy.zeros((0, len(labels)))}
+        groups = numpy.unique([record.get("patient") or record["id"] for record in held_out], return_inverse=True)[1]
+        name = f"{task}-{each}-{system}-{'' if system == 'tfidf' else Path(encoder).name}-{seed}.npz"
+        numpy.savez(OUTPUT / name, truth=truth, known=known, groups=groups, places=places, **given)
+        print(
+            f"{OUTPUT / name}: {len(texts)} notes, {len(late)} of them with their deciding section moved, {len(labels)} categories"
+        )
 
 
 def figures(given: numpy.ndarray, truth: numpy.ndarray, known: numpy.ndarray) -> numpy.ndarray:
