@@ -22,6 +22,7 @@ _SLASHED = "and/or b/c b/l c/o c/w d/c d/t f/u h/o i/o n/a n/v p/w r/o s/p w/ w/
 # A number and its unit are two tokens.
 _UNITS = (
     "%|[mkcdnpµμuf]?[gGlLm]|mcg|cc|[mnpµμu]?mol|mosm|[mµμ]?Eq|[mu]?IU|mm3|U|units?|mmHg|Hz|kHz|Gy|cGy|mCi|kcal|kPa|bpm"
+    "|MC?G|KG|C[MC]|M[ML]|ME[Qq]|HRS?|MIN"  # medication lists in capitals
     "|[Ff]r|gtts?|gr|in|ft|lbs?|oz|h|hrs?|mins?|secs?|wks?|mos?|y|yo|yrs?|am|pm|a\\.m\\.|p\\.m\\."
 )
 # Words that are cut once, not each time; spaCy's 10,000 are full after a few hundred notes.
@@ -50,7 +51,8 @@ _SUFFIXES = [
 _INFIXES = [
     rf"(?<=\d)(?=(?:{_UNITS})(?![A-Za-z]))",  # 5mg/kg; a cut of no width
     r"(?<=\d)(?=[a-z]{4})",  # 3weeks
-    r"(?<=\d)[x×](?=\d)",  # 3x4cm
+    r"(?<=\d)[x×](?=\d)|(?<=\d)(?=[cCmM][mM][x×]\d)|(?<=\d[cCmM][mM])[x×](?=\d)",  # 3x4cm, 3cmx4cm
+    r"(?<=[A-Za-z.])\[\*\*",  # Mr.[**Name**]
     r"(?<=[\w%])[=<>≤≥±≈](?=[\w.−-])",  # EF=0.20
     r"(?<=[A-Za-zµμ])/(?=\d)",  # µg/24
     r"(?<=[A-Za-z0-9][-+])/(?=[A-Za-z])",  # CD4+/CD8-

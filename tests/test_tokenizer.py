@@ -9,13 +9,16 @@ from spacy_clinicalbert.tokenizer import blank_clinical
 pytestmark = pytest.mark.usefixtures("all_special_cases")
 CASES = {
     "25mg 2.5mg/kg/day 20mEq/L.": "25|mg 2.5|mg|/|kg|/|day 20|mEq|/|L|.",
+    "81MG 5MCG/ML 20MEQ 10CC K562": "81|MG 5|MCG|/|ML 20|MEQ 10|CC K562",
     "q6h q4-6h b.i.d. p.o. i.v.": "q6h q4-6h b.i.d. p.o. i.v.",
-    "3x4cm 10×5mm 103cells 3weeks": "3|x|4|cm 10|×|5|mm 103|cells 3|weeks",
+    "3x4cm 10×5mm 3cmx4cm 3CMx4CM": "3|x|4|cm 10|×|5|mm 3|cm|x|4|cm 3|CM|x|4|CM",
+    "103cells 3weeks": "103|cells 3|weeks",
     "T2N0M0 pT2aN1bMX TisN0M0": "T2|N0|M0 pT2a|N1b|MX Tis|N0|M0",
     "CD4+/CD8- K+ IL-2 COVID-19": "CD4|+|/|CD8|- K|+ IL-2 COVID-19",
     "and/or s/p S/P w/o L4/L5 120/80": "and/or s/p S/P w/o L4|/|L5 120/80",
     "12/25/2001, 2001-12-25. 12.1.2001": "12/25/2001|, 2001-12-25|. 12.1.2001",
     "[**2101-1-1**]. ([**Hospital 12**])": "[**2101-1-1**]|. (|[**|Hospital 12|**]|)",
+    "Mr.[**Name**] pt.[**Name 1**].": "Mr.|[**|Name|**] pt.|[**|Name 1|**]|.",
     "Name:____ ======== ***FINAL***": "Name|:|____ ======== ***|FINAL|***",
     "hepatitis C. class Ⅱ. Stage III).[9]": "hepatitis C|. class Ⅱ|. Stage III|)|.|[|9|]",
     "EF=0.20 <5 ≥3 p<0.05": "EF|=|0.20 <|5 ≥|3 p|<|0.05",
