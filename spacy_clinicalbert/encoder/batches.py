@@ -8,6 +8,17 @@ from numpy import ndarray
 from .windows import Windows
 
 
+class Grid(NamedTuple):
+    """What the shapes of passes are multiples of, so that there are few of them.
+
+    length (int): Positions of a pass' windows. They are padded to it.
+    windows (int): Windows of a pass, where there are as many. Those beyond go into the next one.
+    """
+
+    length: int = 1
+    windows: int = 1
+
+
 class Work(NamedTuple):
     """Windows to encode, and which of their vectors each wordpiece gets.
 
@@ -72,12 +83,13 @@ def make_work(ids: ndarray, windows: Windows, distinct: bool) -> Work:
     return Work(list(keys), chosen, row_starts, rows, window_rows, int(n_own.sum()))
 
 
-def group_by_length(lengths: ndarray, max_items: int, max_padding: int) -> Iterator[ndarray]:
+def group_by_length(lengths: ndarray, max_items: int, max_padding: int, multiple: int = 1) -> Iterator[ndarray]:
     """Group windows, longest first, so that a group padded to its longest is bounded.
 
     lengths (ndarray): Positions of each window, (n_windows,).
     max_items (int): Positions a group, padding included. A window that is longer makes a group of its own.
     max_padding (int): How many of them may be padding: as many as a further pass costs.
+    multiple (int): Windows a group are a multiple of it, where there are as many.
     YIELDS (ndarray): Numbers of windows; each window stands in exactly one group.
     """
     order = numpy.argsort(-lengths, kind="stable")
@@ -86,9 +98,10 @@ def group_by_length(lengths: ndarray, max_items: int, max_padding: int) -> Itera
         longest = int(lengths[order[first]])
         last = first + max(1, max_items // longest)
         padding = numpy.cumsum(longest - lengths[order[first:last]])
-        last = first + int(numpy.searchsorted(padding, max_padding, side="right"))
-        yield order[first:last]
-        first = last
+        count = int(numpy.searchsorted(padding, max_padding, side="right"))
+        count -= count % multiple if count > multiple else 0
+        yield order[first : first + count]
+        first += count
 
 
 def make_passes(
@@ -100,6 +113,8 @@ def make_passes(
     pad: int,
     max_items: int,
     max_padding: int,
+    max_length: int,
+    grid: Grid = Grid(),
 ) -> Iterator[Pass]:
     """Build the forward passes for windows of a batch of texts.
 
@@ -109,15 +124,18 @@ def make_passes(
     prefix, suffix (List[int]): Special tokens around a window.
     pad (int): The id that fills up.
     max_items (int): The most positions of a pass, padding included.
-    max_padding (int): The most positions of a pass that are padding.
+    max_padding (int): The most positions of a pass that are padding, those that the grid wants apart.
+    max_length (int): The most positions of a window, which the grid keeps to.
+    grid (Grid): Of the shapes.
     YIELDS (Pass): Forward passes, longest windows first.
     """
     n_special = len(prefix) + len(suffix)
     lengths = (work.windows.end - work.windows.start)[numbers] + n_special
-    for group in group_by_length(lengths, max_items, max_padding):
+    lengths = numpy.minimum(-(-lengths // grid.length) * grid.length, max_length)
+    for group in group_by_length(lengths, max_items, max_padding, grid.windows):
         chosen = numbers[group]
         start, end, keep_start, keep_end = (array[chosen, None] for array in work.windows)
-        column = numpy.arange(int((end - start).max()) + n_special)[None]
+        column = numpy.arange(int(lengths[group].max()))[None]
         piece = start + column - len(prefix)  # the wordpiece at each position, where it is one
         inside = (piece >= start) & (piece < end)
         padded = numpy.full(piece.shape, pad, dtype="int64")

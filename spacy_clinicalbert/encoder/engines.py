@@ -10,6 +10,7 @@ from typing import Any, Deque, Iterable, Iterator, List, Optional, Protocol, Tup
 
 import torch
 
+from .batches import Grid
 from .conversion import NotConvertible, Quantized, read_openvino, to_openvino
 from .forward import last_hidden_state, takes_types, twin
 from .memory import in_halves
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+# Where a matrix product is compiled for each shape it is met with, that takes longer than the product.
+FEW_SHAPES = Grid(length=8, windows=4)
 
 
 # Ids and mask of a padded forward pass, int64, (n_windows, length) each; then token types of that shape, if any.
@@ -30,10 +33,12 @@ class Engine(Protocol):
     """What runs the network in prediction.
 
     n_parallel (int): How many passes it works on at a time.
+    grid (Grid): Of the shapes of passes that it is fast with.
     """
 
     name: str
     precision: str
+    grid: Grid
 
     @property
     def n_parallel(self) -> int: ...
@@ -55,6 +60,7 @@ class TorchEngine:
 
     def __init__(self, network: torch.nn.Module, precision: str):
         self.precision = precision
+        self.grid = grid_of(next(network.parameters()).device.type, precision)
         self.network = twin(network)
         if precision in HALF:
             # What autocast would cast at each call is cast once here.
@@ -84,6 +90,7 @@ class OpenVinoEngine:
 
     def __init__(self, network: torch.nn.Module, precision: str, quantized: Optional[Quantized] = None):
         self.precision = precision
+        self.grid = Grid()
         self.takes_types = takes_types(network)
         if precision == "int8":
             assert quantized is not None
@@ -206,9 +213,19 @@ def _tell_once(reason: str) -> None:
 def autocast(device: str, precision: str) -> torch.autocast:
     """The context in which a float32 network computes in a number format, "auto" being the best of the device to train in
     (float16 would want its gradients scaled)."""
-    if precision in ("auto", "int8"):
-        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    precision = _as_trained(device, precision)
     return torch.autocast(device, dtype=HALF.get(precision, torch.bfloat16), enabled=precision in HALF)
+
+
+def grid_of(device: str, precision: str) -> Grid:
+    """RETURNS (Grid): Of the shapes that torch is fast with. In bfloat16 and on a CPU oneDNN multiplies, which compiles each."""
+    return FEW_SHAPES if device == "cpu" and _as_trained(device, precision) in HALF else Grid()
+
+
+def _as_trained(device: str, precision: str) -> str:
+    if precision in ("auto", "int8"):
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    return precision
 
 
 @lru_cache

@@ -14,7 +14,7 @@ from thinc.types import Floats2d, Ragged
 
 from .checkpoints import load_checkpoint
 from .data import encode_doc, encode_docs
-from .engines import Inputs
+from .engines import Inputs, grid_of
 from .plan import MAX_UPDATE_PADDING, DocPlan, Plan, make_plan, plan_docs, plan_passes
 from .replaced import replace_listener, replace_listener_cfg, with_arrays, with_doc_data
 from .shim import EncoderShim, shim_of
@@ -262,7 +262,9 @@ def predict_rows(
             targets: Deque[Tuple[torch.Tensor, ...]] = deque()
 
             def inputs() -> Iterator[Inputs]:
-                for ids, mask, *target in plan_passes(model, plan, numpy.array(missed), n_parallel=engine.n_parallel):
+                for ids, mask, *target in plan_passes(
+                    model, plan, numpy.array(missed), n_parallel=engine.n_parallel, grid=engine.grid
+                ):
                     if not is_wanted():
                         raise RuntimeError("Nobody reads these vectors any more.")
                     targets.append(tuple(target))
@@ -279,5 +281,7 @@ def predict_rows(
 
 def update_rows(model: Model, plan: Plan) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
     """As `predict_rows`, with dropout and a backward."""
-    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)), max_padding=MAX_UPDATE_PADDING)
+    shim = shim_of(model)
+    grid = grid_of(shim.device.type, shim.precision)
+    passes = plan_passes(model, plan, numpy.arange(len(plan.work.keys)), max_padding=MAX_UPDATE_PADDING, grid=grid)
     return update_passes(model, (((ids, mask), kept, places) for ids, mask, kept, places in passes), plan.work.n_rows)

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from .alignment import align, first_pieces, token_offsets
-from .batches import Work, make_passes, make_work
+from .batches import Grid, Work, make_passes, make_work
 from .checkpoints import Checkpoint
 from .shim import shim_of
 from .windows import Windows, check_windows
@@ -121,12 +121,14 @@ def plan_passes(
     n_parallel: int = 1,
     max_items: Optional[int] = None,
     max_padding: float = MAX_PADDING,
+    grid: Grid = Grid(),
 ) -> Iterator[Tuple[torch.Tensor, ...]]:
     """Build the forward passes for the numbered windows of a plan.
 
     n_parallel (int): How many passes run at a time. A few windows are shared out evenly among them.
     max_items (Optional[int]): The most positions of a pass; None takes the component's max_batch_items.
     max_padding (float): The share of those that may be padding.
+    grid (Grid): Of the shapes.
     YIELDS (Tuple[torch.Tensor, ...]): `batches.Pass`, on the network's device.
     """
     shim = shim_of(model)
@@ -143,6 +145,8 @@ def plan_passes(
         pad=checkpoint.tokenizer.pad_token_id or 0,
         max_items=min(max_items, -(-n_positions // n_parallel)),
         max_padding=int(max_padding * max_items),
+        max_length=checkpoint.max_window + n_special,
+        grid=grid,
     )
     for arrays in passes:
         yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)
