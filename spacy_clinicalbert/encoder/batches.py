@@ -1,6 +1,6 @@
 """Find the windows that must be encoded, and put them into padded forward passes of bounded size. Numpy only."""
 
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 import numpy
 from numpy import ndarray
@@ -113,8 +113,8 @@ def make_passes(
     pad: int,
     max_items: int,
     max_padding: int,
-    max_length: int,
     grid: Grid = Grid(),
+    max_length: Optional[int] = None,
 ) -> Iterator[Pass]:
     """Build the forward passes for windows of a batch of texts.
 
@@ -125,13 +125,14 @@ def make_passes(
     pad (int): The id that fills up.
     max_items (int): The most positions of a pass, padding included.
     max_padding (int): The most positions of a pass that are padding, those that the grid wants apart.
-    max_length (int): The most positions of a window, which the grid keeps to.
     grid (Grid): Of the shapes.
+    max_length (Optional[int]): The most positions of a window that the network has, to which the grid keeps.
     YIELDS (Pass): Forward passes, longest windows first.
     """
     n_special = len(prefix) + len(suffix)
     lengths = (work.windows.end - work.windows.start)[numbers] + n_special
-    lengths = numpy.minimum(-(-lengths // grid.length) * grid.length, max_length)
+    lengths = -(-lengths // grid.length) * grid.length
+    lengths = lengths if max_length is None else numpy.minimum(lengths, max_length)
     for group in group_by_length(lengths, max_items, max_padding, grid.windows):
         chosen = numbers[group]
         start, end, keep_start, keep_end = (array[chosen, None] for array in work.windows)

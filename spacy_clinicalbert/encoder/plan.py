@@ -145,8 +145,8 @@ def plan_passes(
         pad=checkpoint.tokenizer.pad_token_id or 0,
         max_items=min(max_items, -(-n_positions // n_parallel)),
         max_padding=int(max_padding * max_items),
-        max_length=checkpoint.max_window + n_special,
         grid=grid,
+        max_length=checkpoint.positions,
     )
     for arrays in passes:
         yield tuple(torch.from_numpy(array).to(shim.device) for array in arrays)

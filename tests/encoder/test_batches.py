@@ -27,7 +27,7 @@ def test_make_passes_keeps_each_piece_once_in_its_place(n_pieces, max_items, mul
     seen = numpy.zeros(work.n_rows, dtype="int64")
     numbers = numpy.arange(len(windows.start))
     grid = Grid(multiple, n_windows)
-    for ids_2d, mask, kept, rows in make_passes(ids, work, numbers, [1, 2], [3], 0, max_items, 8, 43, grid):
+    for ids_2d, mask, kept, rows in make_passes(ids, work, numbers, [1, 2], [3], 0, max_items, 8, grid, 43):
         assert ids_2d.shape[1] % multiple == 0 or ids_2d.shape[1] == 43
         seen[rows] += 1
         assert (ids_2d.ravel()[kept] == wanted[rows]).all()
@@ -58,7 +58,7 @@ def test_first_position_that_is_a_kept_wordpiece_too_goes_to_both_rows():
     """Where a tokenizer puts nothing before a text."""
     ids = numpy.array([7, 8, 9])
     work = make_work(ids, Windows(*map(numpy.array, ([0], [3], [0], [3]))), distinct=True)
-    (whole,) = make_passes(ids, work, numpy.array([0]), [], [3], 0, 10, 8, 10)
+    (whole,) = make_passes(ids, work, numpy.array([0]), [], [3], 0, 10, 8)
     assert whole.ids.tolist() == [[7, 8, 9, 3]]
     assert whole.kept.tolist() == [0, 0, 1, 2] and whole.rows.tolist() == [0, 1, 2, 3]
     assert work.window_rows.tolist() == [0] and work.rows.tolist() == [1, 2, 3]
