@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import multiprocessing
 import os
 import threading
 from functools import partial
@@ -276,6 +277,9 @@ class EncoderShim(Shim):
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+        # Out of a file of an earlier process this one is no worker, whose threads were not there or whose cores are shared.
+        if multiprocessing.parent_process() is None:
+            self._process = os.getpid()
 
     def copy(self) -> "EncoderShim":
         """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""
