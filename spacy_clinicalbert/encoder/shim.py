@@ -245,6 +245,8 @@ class EncoderShim(Shim):
             self._exchange(kept)
 
     def _exchange(self, values: Dict[str, Any]) -> None:
+        if not values:  # of heads alone: what was computed by a frozen encoder still holds
+            return
         weights = dict(self.network.named_parameters())
         with self.lock:
             for name, value in values.items():
