@@ -182,6 +182,7 @@ def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
     import spacy
 
     from spacy_clinicalbert.encoder import model as module
+    from spacy_clinicalbert.encoder.batches import Grid
 
     nlp = spacy.blank("en")
     config = {"model": {"name": str(encoder), "engine": "torch", "windows": systems.WINDOWS}}
@@ -199,7 +200,7 @@ def describe_windows(encoder: Path, texts: List[str]) -> Dict[str, float]:
             yield ids, mask, kept, rows
 
     class Silent:
-        n_parallel = torch.get_num_threads()
+        n_parallel, grid = torch.get_num_threads(), Grid()
 
         def encode(self, passes: Any) -> Iterator[torch.Tensor]:
             return (torch.zeros(*ids.shape, network.config.hidden_size) for ids, _ in passes)

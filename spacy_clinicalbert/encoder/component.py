@@ -4,7 +4,7 @@ import logging
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Union, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union, cast
 
 from spacy import util
 from spacy.tokens import Doc
@@ -74,6 +74,8 @@ class ClinicalBert(Transformer):
         self.shim.cache = WindowCache(max_cache_items)
         self._update: Optional[PendingUpdate] = None
         self._warned = False
+        self._names: Set[str] = set()  # that this encoder has had, in pipelines that it was sourced from too
+        self._strangers: Set[Tuple[str, str]] = set()  # heads and the encoders that they were made for, once warned of
 
     @property
     def shim(self) -> EncoderShim:
@@ -112,6 +114,7 @@ class ClinicalBert(Transformer):
             self._is_nearest = False
         super().find_listeners(component)
         self._match_width(component)
+        self._note_listeners(component)
         if hasattr(component, "bind_encoder"):
             component.bind_encoder(self)
             if component not in self._bound:
@@ -123,6 +126,30 @@ class ClinicalBert(Transformer):
         if listeners and self.model.has_dim("nO") and not _has_weights(component.model):
             for listener in listeners:
                 listener.set_dim("nO", self.model.get_dim("nO"), force=True)
+
+    def _note_listeners(self, component: Any) -> None:
+        """Note in the listeners of a head that this encoder feeds them, and warn where the head has learned from another one: spaCy links pipelines that are loaded without
+        the nearest encoder as if there were none."""
+        self._names.add(self.name)
+        head = getattr(component, "name", "")
+        for listener in self.listener_map.get(head, []):
+            if not isinstance(listener, ClinicalBertListener):
+                continue
+            learned_from = listener.attrs["encoder"]
+            if not learned_from or learned_from in self._names or not _has_weights(component.model):
+                listener.attrs["encoder"] = self.name
+            elif (head, learned_from) not in self._strangers:
+                self._strangers.add((head, learned_from))
+                logger.warning(
+                    "'%s' has learned from the vectors of the encoder '%s', and gets those of '%s' now, which mean something else to it. If '%s' was "
+                    "disabled or left out when the pipeline was loaded, load it too; if '%s' is to learn from '%s', go on and train it.",
+                    head,
+                    learned_from,
+                    self.name,
+                    learned_from,
+                    head,
+                    self.name,
+                )
 
     def trains_on(self, docs: List[Doc]) -> bool:
         """Whether an update with these Docs is under way, so that a component that runs the network by itself is to give it a gradient: not
@@ -252,6 +279,7 @@ class ClinicalBert(Transformer):
 
         for listener in self.listeners:
             if isinstance(listener, ClinicalBertListener):
+                listener.attrs["encoder"] = self.name
                 callback: Callable = partial(accumulate, reads=listener.reads)
             else:
                 callback = lambda d_datas: accumulate(  # noqa: E731

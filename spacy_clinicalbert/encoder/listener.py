@@ -65,6 +65,7 @@ class ClinicalBertListener(TransformerListener):
     the stock one goes on with zeros or with the wrong vectors.
 
     reads (str): Which of the published vectors it takes, and gives the gradients of; see `data.EncodedDoc`.
+    attrs["encoder"] (str): The name of the encoder that its head has learned from; it is saved with the head.
     upstream_ids (Set[int]): Thinc ids of the encoders that the listener was linked to.
     samples (Samples): The Docs that the head was initialised with. They infer shapes before any encoder has
         run, and alone may go without vectors.
@@ -74,7 +75,7 @@ class ClinicalBertListener(TransformerListener):
     reads = TOKENS
 
     def __init__(self, upstream_name: str, grad_factor: float, forward: Callable):
-        attrs = {"grad_factor": grad_factor}
+        attrs = {"grad_factor": grad_factor, "encoder": ""}
         Model.__init__(self, self.name, forward, init=init, dims={"nO": None}, attrs=attrs)
         self.upstream_name = upstream_name
         self.upstream_ids: Set[int] = set()
@@ -169,6 +170,7 @@ def init(model: ClinicalBertListener, X: Optional[Iterable[Doc]] = None, Y: Any 
             "listener's upstream to its name."
         )
     model.samples.update(X or ())
+    model.attrs["encoder"] = ""  # a head that begins anew has learned from none
 
 
 def forward(

@@ -134,8 +134,11 @@ def plan_passes(
     shim = shim_of(model)
     checkpoint = shim.checkpoint
     max_items = max_items or model.attrs["max_batch_items"]
-    n_special = len(checkpoint.prefix) + len(checkpoint.suffix)
-    n_positions = int((plan.work.windows.end - plan.work.windows.start + n_special)[numbers].sum())
+    share = max_items
+    if n_parallel > 1:  # one alone takes them all at once, though padding makes them more
+        n_special = len(checkpoint.prefix) + len(checkpoint.suffix)
+        n_positions = int((plan.work.windows.end - plan.work.windows.start + n_special)[numbers].sum())
+        share = min(max_items, -(-n_positions // n_parallel))
     passes = make_passes(
         plan.ids,
         plan.work,
@@ -143,7 +146,7 @@ def plan_passes(
         prefix=checkpoint.prefix,
         suffix=checkpoint.suffix,
         pad=checkpoint.tokenizer.pad_token_id or 0,
-        max_items=min(max_items, -(-n_positions // n_parallel)),
+        max_items=share,
         max_padding=int(max_padding * max_items),
         grid=grid,
         max_length=checkpoint.positions,

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import multiprocessing
 import os
 import threading
 from functools import partial
@@ -244,6 +245,8 @@ class EncoderShim(Shim):
             self._exchange(kept)
 
     def _exchange(self, values: Dict[str, Any]) -> None:
+        if not values:  # of heads alone: what was computed by a frozen encoder still holds
+            return
         weights = dict(self.network.named_parameters())
         with self.lock:
             for name, value in values.items():
@@ -276,6 +279,9 @@ class EncoderShim(Shim):
     def __setstate__(self, state: Dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+        # Out of a file of an earlier process this one is no worker, whose threads were not there or whose cores are shared.
+        if multiprocessing.parent_process() is None:
+            self._process = os.getpid()
 
     def copy(self) -> "EncoderShim":
         """A copy that learns by itself: Thinc's keeps the id, so that an optimiser would mix up the two."""

@@ -1,5 +1,6 @@
 """What the trainable components here have in common."""
 
+import logging
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from spacy.language import Language
@@ -11,6 +12,8 @@ from thinc.api import Optimizer, set_dropout_rate
 
 from ..encoder.listener import lacks_vectors
 from ..retry import or_apart
+
+logger = logging.getLogger(__name__)
 
 
 class Head(TrainablePipe):
@@ -70,6 +73,22 @@ class Head(TrainablePipe):
                 raise ValueError(
                     f"'{self.name}' and '{name}' both write doc.spans[\"{key}\"], and one would erase what the other found. Give one of them another "
                     'spans_key, as nlp.add_pipe(..., config={"spans_key": ...}).'
+                )
+
+    def warn_of_strangers(self, settings: Iterable[str]) -> None:
+        """Log the labels that settings of the config name, and that the component does not have: a misspelt one would change nothing, in silence.
+
+        settings (Iterable[str]): Their names in `cfg`, each of a dict whose keys are labels.
+        """
+        for setting in settings:
+            strange = sorted(set(self.cfg[setting]) - set(self.labels))
+            if strange:
+                logger.warning(
+                    "'%s' has %s for %s, and no such label. Its labels are %s.",
+                    self.name,
+                    setting,
+                    ", ".join(strange),
+                    ", ".join(self.labels),
                 )
 
     def require_vectors(self, docs: Iterable[Doc]) -> None:

@@ -166,6 +166,7 @@ class ClinicalNer(Head):
             if len(sample) < 10:
                 sample.append(example)
         self._require_labels()
+        self.warn_of_strangers(("thresholds", "class_weights"))
         lost: Counter = Counter()
         for example in get_examples():
             self._targets([example], lost)

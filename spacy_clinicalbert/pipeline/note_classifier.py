@@ -157,6 +157,7 @@ class ClinicalNoteClassifier(Head):
             if len(sample) < 10:
                 sample.append(example.predicted)
         self._require_labels()
+        self.warn_of_strangers(("thresholds",))
         if self.cfg["exclusive_classes"] and len(self.labels) < 2:
             raise ValueError(
                 f"'{self.name}' has one label, '{self.labels[0]}', which always holds where classes are exclusive. Set "

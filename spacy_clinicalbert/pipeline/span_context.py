@@ -60,7 +60,8 @@ def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Flo
     Y: Any = ops.alloc2f(n_spans, width * (1 + n_heads))
     weights: Any = ops.alloc3f(n_spans, places.shape[1], n_heads)
     if n_spans:
-        Y[:, :width] = ops.reduce_mean(vectors[inside], sizes)
+        if len(inside):  # an empty span has zeros
+            Y[:, :width] = ops.reduce_mean(vectors[inside], sizes)
         weights = _softmax(xp, (vectors @ W.T)[places] + b, outside)
         for rows in _chunks(n_spans):
             means = weights[rows].transpose(0, 2, 1) @ vectors[places[rows]]
@@ -69,8 +70,9 @@ def forward(model: Model, X: Tuple[Ragged, Ragged], is_train: bool) -> Tuple[Flo
     def backprop(dY: Any) -> Tuple[Ragged, Ragged]:
         d_vectors: Any = ops.alloc2f(*vectors.shape)
         if n_spans:
-            d_inside = ops.backprop_reduce_mean(xp.ascontiguousarray(dY[:, :width]), sizes)
-            ops.scatter_add(d_vectors, inside, d_inside)
+            if len(inside):
+                d_inside = ops.backprop_reduce_mean(xp.ascontiguousarray(dY[:, :width]), sizes)
+                ops.scatter_add(d_vectors, inside, d_inside)
             d_weights: Any = ops.alloc3f(*weights.shape)
             for rows in _chunks(n_spans):
                 d_means = dY[rows, width:].reshape(-1, n_heads, width)

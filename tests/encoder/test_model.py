@@ -5,12 +5,13 @@ import torch
 from thinc.api import Adam
 from transformers import AutoModel
 
+from spacy_clinicalbert.encoder.batches import Grid
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
 from spacy_clinicalbert.encoder.model import Encoder
-from spacy_clinicalbert.encoder.plan import tokenize
+from spacy_clinicalbert.encoder.plan import make_plan, plan_docs, plan_passes, tokenize
 from spacy_clinicalbert.encoder.shim import shim_of
 from spacy_clinicalbert.encoder.windows import Windows, note_windows, strided_windows
-from tests.conftest import WRITERS
+from tests.conftest import WRITERS, write_bert
 
 LONG = "The patient denies chest pain; history of fever, cough stable. " * 40
 
@@ -241,3 +242,25 @@ def test_lr_scale_scales_the_step_of_the_encoder(toy):
         model.finish_update(Adam(0.01, use_averages=False))
         moved.append(float((model.shims[0].network.embeddings.word_embeddings.weight - before).detach().abs().max()))
     assert moved[1] == pytest.approx(moved[0] / 10, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "as long as the network takes"])
+def test_shapes_of_passes_change_no_vector(folders, tmp_path, kind):
+    if kind in folders:
+        model = make_encoder(folders[kind])
+    else:  # 30 positions, which are no multiple of 8
+        model = make_encoder(str(write_bert(tmp_path / "short", max_position_embeddings=30)), size=28, context=4)
+    texts = [LONG, "The patient denies chest pain.", "", "fever " * 25]
+    expected = vectors(model, *texts)
+    shim_of(model).predictor.grid = Grid(8, 4)
+    shim_of(model).cache.clear()
+    for array, found in zip(expected, vectors(model, *texts)):
+        numpy.testing.assert_allclose(found, array, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_parallel, n_passes", [(1, 1), (2, 2)])
+def test_few_windows_share_a_pass_where_one_runs_at_a_time(toy, n_parallel, n_passes):
+    model = make_encoder(toy, size=60, context=5)
+    plan = make_plan(plan_docs(model, [spacy.blank("en").make_doc("fever " * 99)]), True)
+    passes = list(plan_passes(model, plan, numpy.arange(len(plan.work.keys)), n_parallel=n_parallel))
+    assert sum(len(ids) for ids, *_ in passes) == 2 and len(passes) == n_passes

@@ -77,3 +77,49 @@ def test_encoder_of_another_width_behind_training_is_an_error(toy, other_toy):
         nlp("chest pain")
     with pytest.raises(ValueError, match="vectors of 16 numbers, and its head was made for 32"):
         nlp.update(make_examples(nlp), sgd=Adam(0.01))
+
+
+def told(caplog):
+    return [record.getMessage() for record in caplog.records if "has learned from" in record.getMessage()]
+
+
+@pytest.mark.parametrize("how", ["disable", "exclude"])
+def test_head_is_told_of_that_gets_another_encoder_when_it_is_loaded(toy, tmp_path, caplog, how):
+    nlp = add_head(add(spacy.blank("en"), one=toy, two=toy))
+    nlp.initialize(lambda: make_examples(nlp))
+    nlp.to_disk(tmp_path / "two")
+    spacy.load(tmp_path / "two", **{how: "one"})("chest pain")
+    assert not told(caplog)
+    loaded = spacy.load(tmp_path / "two", **{how: "two"})
+    (said,) = told(caplog)
+    assert "'textcat' has learned from the vectors of the encoder 'two', and gets those of 'one' now" in said
+    # It learns from that one, and is at home there.
+    loaded.update(make_examples(loaded), sgd=Adam(0.01))
+    loaded.to_disk(tmp_path / "one")
+    caplog.clear()
+    spacy.load(tmp_path / "one", **{how: "two"})
+    assert not told(caplog)
+
+
+def test_encoder_under_another_name_is_the_same(toy, tmp_path, caplog):
+    nlp = add_head(add(spacy.blank("en"), one=toy))
+    nlp.initialize(lambda: make_examples(nlp))
+    nlp.rename_pipe("one", "renamed")
+    sourced = spacy.blank("en")
+    sourced.add_pipe("renamed", source=nlp, name="another")
+    sourced.add_pipe("textcat", source=nlp)
+    sourced.to_disk(tmp_path)
+    spacy.load(tmp_path)("chest pain")
+    assert not told(caplog)
+
+
+def test_head_that_begins_anew_has_learned_from_none(toy, tmp_path, caplog):
+    nlp = add_head(add(spacy.blank("en"), one=toy, two=toy))
+    nlp.initialize(lambda: make_examples(nlp))
+    nlp.remove_pipe("two")
+    assert len(told(caplog)) == 1
+    caplog.clear()
+    nlp.initialize(lambda: make_examples(nlp))
+    nlp.to_disk(tmp_path)
+    spacy.load(tmp_path)("chest pain")
+    assert not told(caplog)

@@ -92,7 +92,7 @@ class Gate:
     """An engine that lets through only so many calls, each of which is a buffer here."""
 
     def __init__(self, engine, n_open):
-        self.engine, self.n_parallel, self.n_open = engine, engine.n_parallel, n_open
+        self.engine, self.n_parallel, self.grid, self.n_open = engine, engine.n_parallel, engine.grid, n_open
         self.n_calls, self.is_open, self.has_waited = 0, threading.Event(), threading.Event()
 
     def encode(self, passes):

@@ -1,6 +1,7 @@
 """Pipelines in processes that are spawned, as on Windows and macOS by default."""
 
 import multiprocessing
+import os
 import pickle
 
 import pytest
@@ -41,3 +42,9 @@ def test_pipe_with_spawned_processes_gives_the_same(toy, tmp_path):
     process.join(300)
     process.kill()
     assert process.exitcode == 0, (tmp_path / "said").read_text()
+
+
+def test_a_pipeline_from_a_file_keeps_the_threads_of_its_process(toy):
+    shim = make_nlp(toy).get_pipe("encoder").shim
+    shim._process -= 1  # of an earlier process
+    assert pickle.loads(pickle.dumps(shim))._process == os.getpid()

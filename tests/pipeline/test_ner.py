@@ -311,3 +311,12 @@ def test_component_without_labels_is_an_error():
     nlp.add_pipe("clinical_ner")
     with pytest.raises(ValueError, match="E143"):
         nlp("Chest pain.")
+
+
+def test_settings_of_labels_that_are_none_are_told(toy, caplog):
+    make_ner(toy, thresholds={"PROBLM": 0.3, "DRUG": 0.4}, class_weights={"drug": 2.0})
+    said = [record.getMessage() for record in caplog.records if "no such label" in record.getMessage()]
+    assert said == [
+        "'clinical_ner' has thresholds for PROBLM, and no such label. Its labels are PROBLEM, DRUG.",
+        "'clinical_ner' has class_weights for drug, and no such label. Its labels are PROBLEM, DRUG.",
+    ]

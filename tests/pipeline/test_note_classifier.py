@@ -330,3 +330,8 @@ def test_positive_weight_counts_what_holds(toy):
     for exclusive, weight in ((False, 0.0), (True, 3.0)):
         with pytest.raises(ValueError, match="above 0, and to 1 where classes are exclusive"):
             make_textcat(toy, exclusive_classes=exclusive, positive_weight=weight)
+
+
+def test_thresholds_of_labels_that_are_none_are_told(toy, caplog):
+    make_textcat(toy, exclusive_classes=False, thresholds={"Progress": 0.3})
+    assert "has thresholds for Progress, and no such label. Its labels are progress, radiology." in caplog.text

@@ -62,3 +62,11 @@ def test_a_saved_pipeline_finds_the_same(toy, tmp_path):
     text = NOTES[0][0]
     nlp.to_disk(tmp_path)
     assert triples(spacy.load(tmp_path)(text).ents) == triples(nlp(text).ents) != []
+
+
+def test_an_encoder_of_its_own_keeps_the_factor_of_the_gradient(toy):
+    model = orthography()
+    model["tok2vec"]["tok2vec"]["grad_factor"] = 0.5
+    nlp = make_ner(toy, model=model)
+    nlp.replace_listeners("encoder", "clinical_ner", ["model.tok2vec.tok2vec"])
+    assert nlp.get_pipe_config("clinical_ner")["model"]["tok2vec"]["tok2vec"]["grad_factor"] == 0.5

@@ -80,3 +80,9 @@ def test_span_context_of_a_document_alone_and_among_others_is_the_same():
     model, X = make_layer([5, 4], [[(1, 2)], [(0, 2), (3, 4)]])
     alone = (Ragged(X[0].dataXd[5:], X[0].lengths[1:]), Ragged(X[1].dataXd[1:], X[1].lengths[1:]))
     assert numpy.allclose(model.predict(X)[1:], model.predict(alone), atol=1e-6)
+
+
+def test_span_context_of_spans_without_tokens_is_what_is_around_them():
+    model, X = make_layer([3, 2], [[(1, 1)], []])
+    Y = model.predict(X)
+    assert Y.shape == (1, 12) and not Y[:, :4].any() and Y[:, 4:].any()
