@@ -66,7 +66,7 @@ def read_token(file: Optional[Path]) -> Optional[str]:
     """RETURNS (Optional[str]): The token of the file, or of the environment, if there is one.
     RAISES (ValueError): It is empty.
     """
-    token = file.read_text(encoding="utf8") if file else os.environ.get(TOKEN)
+    token = file.read_text(encoding="utf-8-sig") if file else os.environ.get(TOKEN)
     if token is not None and not token.strip():
         raise ValueError(f"The token is empty: write one into '{file}'." if file else f"{TOKEN} is empty: unset it.")
     return token.strip() if token is not None else None

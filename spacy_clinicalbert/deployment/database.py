@@ -5,10 +5,11 @@ SQLAlchemy's and the drivers' errors hold rows, which are notes: they are named 
 
 import hashlib
 import re
+from collections import Counter
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice, zip_longest
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Collection, Dict, Iterator, Optional, Sequence
 
 Row = Dict[str, Any]
 
@@ -50,15 +51,31 @@ def check_query(query: Optional[str]) -> None:
         raise ValueError("--query has no ORDER BY: without a fixed order, --resume could not find its place again.")
 
 
-def query_rows(url: str, query: str) -> Iterator[Row]:
+def check_columns(names: Collection[str], fields: Collection[str], path: Any) -> None:
+    """Raise ValueError if two columns have the name of one field: which of them is meant nobody knows.
+
+    names (Collection[str]): The columns' names.
+    path (Any): Where they are.
+    """
+    twice = sorted(name for name, number in Counter(names).items() if number > 1 and name in fields)
+    if twice:
+        raise ValueError(
+            f"'{shown(str(path))}' gives several columns the name '{twice[0]}', as `SELECT *` of a join does: name the columns, each once."
+        )
+
+
+def query_rows(url: str, query: str, fields: Collection[str] = ()) -> Iterator[Row]:
     """Run a query.
 
+    fields (Collection[str]): Columns whose names may not come twice.
     YIELDS (Dict[str, Any]): Its rows, fetched a thousand at a time.
-    RAISES (ValueError): The database cannot be reached, or stops.
+    RAISES (ValueError): The database cannot be reached, or stops, or has two columns for a field.
     """
     with _connected(_engine(url)) as connection, _named(url, "the query failed: try it in the database's own client"):
         streamed = connection.execution_options(stream_results=True, yield_per=FETCHED)
-        for row in streamed.execute(_text(query)).mappings():
+        result = streamed.execute(_text(query))
+        check_columns(list(result.keys()), fields, url)
+        for row in result.mappings():
             yield dict(row)
 
 

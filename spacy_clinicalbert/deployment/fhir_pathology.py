@@ -68,6 +68,8 @@ def pathology_to_fhir(doc: Doc, *, version: str = "R4B") -> List[Resource]:
         name: getattr(doc._, extension_name) if Doc.has_extension(extension_name) else None
         for name, extension_name in (("id", "note_id"), ("patient", "patient"))
     }
+    if named["patient"] is not None:
+        named["patient"] = str(named["patient"])  # as in the record that `to_fhir` is made of, for the same ids
     key = note_key(named, doc.text)  # type: ignore[arg-type]
     document_id = make_id(*key)
     resources = [build("DocumentReference", note_values(named, doc.text, document_id), version)]  # type: ignore[arg-type]

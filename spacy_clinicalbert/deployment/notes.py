@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Union
 
 from ..corpora.files import csv_rows, json_lines, text_lines, whole_text
-from .database import count_query, query_rows, shown
+from .database import check_columns, count_query, query_rows, shown
 
 FORMATS = ("jsonl", "csv", "parquet", "text", "sql")
 TEXT = ".txt"
+DELTA = "_delta_log"  # its folder says which of the .parquet files beside it count
 Row = Dict[Any, Any]
 
 
@@ -107,10 +108,11 @@ def make_note(position: int, note_id: Any, text: Any, patient: Any, reason: str 
 
 
 def _given(value: Any) -> Any:
-    """An id as it was meant: "" and NaN are none, and a column of whole numbers with gaps is one of floats in pandas."""
+    """An id as it was meant: blank ones and NaN are none, and a column of whole numbers with gaps is one of floats in pandas."""
     if isinstance(value, float):
         return None if value != value else int(value) if value.is_integer() else value
-    return None if value == "" else value
+    # A database's CHAR(n) is filled up with spaces. As an id they would make one patient of all whose is not known.
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def is_utf8(value: Any) -> bool:
@@ -158,6 +160,10 @@ def _name(source: Source, field: str) -> str:
     return field.lower() if source.form == "csv" else field  # as csv_rows names columns
 
 
+def _fields(source: Source) -> List[str]:
+    return [source.text_field, source.id_field or "id", source.patient_field or "patient"]
+
+
 def _jsonl_rows(source: Source) -> Iterator[Row]:
     return (row for _, row in json_lines(source.path))
 
@@ -167,9 +173,8 @@ def _csv_rows(source: Source) -> Iterator[Row]:
 
 
 def _parquet_rows(source: Source) -> Iterator[Row]:
-    fields = [source.text_field, source.id_field or "id", source.patient_field or "patient"]
     for path in _parquet_paths(source.path):
-        yield from _rows_of_parquet(path, fields)
+        yield from _rows_of_parquet(path, _fields(source))
 
 
 def _rows_of_parquet(path: Path, fields: List[str]) -> Iterator[Row]:
@@ -178,6 +183,7 @@ def _rows_of_parquet(path: Path, fields: List[str]) -> Iterator[Row]:
         import pyarrow
 
         columns = [name for name in file.schema_arrow.names if name in fields]
+        check_columns(columns, columns, path)
         try:
             for batch in file.iter_batches(batch_size=1000, columns=columns):
                 for row in arrow_rows(batch):
@@ -212,6 +218,10 @@ def _parquet_paths(path: str) -> List[Path]:
     root = Path(path)
     if not root.is_dir():
         return [root]
+    if (root / DELTA).is_dir():
+        raise ValueError(
+            f"'{path}' is a Delta table, whose folder keeps rows that were deleted or written over: write its rows to Parquet, and read that."
+        )
     inside = [each.relative_to(root) for each in root.rglob("*.parquet") if each.is_file()]
     paths = [root / each for each in sorted(inside) if not any(part.startswith(("_", ".")) for part in each.parts)]
     if not paths:
@@ -266,7 +276,7 @@ def _is_text(name: str) -> bool:
 
 
 def _sql_rows(source: Source) -> Iterator[Row]:
-    return query_rows(source.path, source.query or "")
+    return query_rows(source.path, source.query or "", _fields(source))
 
 
 _READERS: Dict[str, Callable[[Source], Iterator[Row]]] = {

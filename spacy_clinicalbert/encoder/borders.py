@@ -72,5 +72,8 @@ def find_borders(text: str) -> Borders:
 
 
 def with_line_feeds(text: str) -> str:
-    """RETURNS (str): The text with line feeds in place of carriage returns that stand alone, as some systems end lines; every character keeps its place."""
+    """RETURNS (str): The text with line feeds in place of carriage returns that stand alone, as some systems end lines, and a space in place of a byte order
+    mark before it; every character keeps its place."""
+    if text.startswith("\ufeff"):
+        text = f" {text[1:]}"
     return _RETURN.sub("\n", text) if "\r" in text else text

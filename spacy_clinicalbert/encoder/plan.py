@@ -1,6 +1,7 @@
 """What is to be computed for some Docs: their wordpieces, the windows over them, the passes over the windows."""
 
 import itertools
+import threading
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy
@@ -20,6 +21,9 @@ from .windows import Windows, check_windows
 # tenth faster than a thirty-second, with sentences, abstracts and notes (mini, bfloat16, one core).
 MAX_PADDING = 1 / 32
 MAX_UPDATE_PADDING = 1 / 8
+
+# Nobody may set anything on a tokenizer while another thread tokenises ("Already borrowed"): the service looks at questions beside the pipeline.
+_TOKENISING = threading.Lock()
 
 
 class DocPlan(NamedTuple):
@@ -62,8 +66,10 @@ def tokenize(checkpoint: Checkpoint, texts: List[str]) -> Iterator[Tuple[ndarray
     """YIELDS (Tuple[ndarray, ndarray, ndarray]): For each text the ids of its wordpieces, without special tokens, and the characters at which
     these start and end, (n_pieces,) each. "[MASK]" and "</s>" in a text are text: what de-identification or a template left, and no mask or border."""
     tokenizer = checkpoint.tokenizer.backend_tokenizer
-    tokenizer.encode_special_tokens = True  # each time, for transformers sets it back whenever it tokenises
-    for encoding in tokenizer.encode_batch(texts, add_special_tokens=False):
+    with _TOKENISING:
+        tokenizer.encode_special_tokens = True  # each time, for transformers sets it back whenever it tokenises
+        encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    for encoding in encodings:
         starts, ends = numpy.array(encoding.offsets, dtype="int64").reshape(-1, 2).T
         yield numpy.array(encoding.ids, dtype="int64"), starts, ends
 

@@ -1,5 +1,6 @@
 """What stands on the page of a note: a Doc's results as marks in its text, and as rows for what stands beside it."""
 
+from bisect import bisect_left
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from spacy.tokens import Doc
@@ -138,9 +139,10 @@ def title(label: str) -> str:
 
 def _outline(record: Record) -> List[Row]:
     rows: List[Row] = []
+    begins = sorted(entity["start"] for entity in record.get("entities", []))
     for number, section in enumerate(record.get("sections", [])):
         start, end = section["start"], section["end"]
-        count = sum(start <= entity["start"] < end for entity in record.get("entities", []))
+        count = bisect_left(begins, end) - bisect_left(begins, start)
         rows.append({"start": start, "id": f"s{number}", "title": title(section["label"]), "count": count})
     return rows
 

@@ -4,7 +4,7 @@ import json
 import pytest
 import spacy
 
-from spacy_clinicalbert import pathology_to_fhir
+from spacy_clinicalbert import pathology_to_fhir, to_fhir
 from spacy_clinicalbert.corpora.docs import install_extensions
 from spacy_clinicalbert.deployment.fhir_pathology import FACT
 from spacy_clinicalbert.deployment.fhir_resources import DERIVATION, VERSIONS
@@ -102,6 +102,16 @@ def test_fhir_pathology_ids_are_of_the_patients_report():
     for doc._.patient in ("p1", "p2"):
         found.append({each.id for each in pathology_to_fhir(doc)})
     assert len(found[0]) == len(found[1]) >= 5 and not found[0] & found[1]
+
+
+def test_fhir_pathology_patients_may_be_numbers_and_have_the_document_of_to_fhir():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("clinical_pathology")
+    install_extensions()
+    doc = nlp(TEXT)
+    doc._.note_id, doc._.patient = 3, 17
+    document = pathology_to_fhir(doc)[0]
+    assert document.subject.reference == "Patient/17" and document.id == to_fhir(doc)[0].id
 
 
 def test_fhir_pathology_empty_report_is_a_document_alone():

@@ -217,7 +217,7 @@ def test_damaged_sources_are_errors_without_text(form, damage, message, tmp_path
     assert "cut o," not in str(caught.value) and "First" not in str(caught.value)
 
 
-@pytest.mark.parametrize("given, expected", [(5.0, 5), (float("nan"), None), ("", None), (1.5, "1.5")])
+@pytest.mark.parametrize("given, expected", [(5.0, 5), (float("nan"), None), ("", None), ("  ", None), (1.5, "1.5")])
 def test_ids_are_as_they_were_meant(given, expected):
     note = make_note(0, given, "A note.", given)
     assert (note.id, note.patient) == (expected, None if expected is None else str(expected))
@@ -241,6 +241,38 @@ def test_a_folder_of_parquet_is_read_and_a_string_that_is_not_utf8_is_its_notes_
         parquet.write_table(pyarrow.table({"id": [1, 2], "text": texts}), folder / name)
     source = Source(str(folder), find_format(str(folder)))
     assert [note.text for note in read_notes(source)] == ["a", "\udce9"] * 2 and count_notes(source) == 4
+
+
+def test_a_delta_table_is_no_folder_of_notes(tmp_path):
+    write_parquet(tmp_path / "part-0.parquet")
+    (tmp_path / "_delta_log").mkdir()
+    with pytest.raises(ValueError, match="Delta table"):
+        list(read_notes(Source(str(tmp_path), "parquet")))
+
+
+@pytest.mark.parametrize("field", ["id", "text", "person"])
+def test_two_columns_of_one_name_are_an_error_where_notes_are_read_from_them(field, tmp_path):
+    """As those of a join: the id would be the person's."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    columns = [pyarrow.array([each]) for each in (1, "A note.", 7, 2)]
+    table = pyarrow.Table.from_arrays(columns, ["id", "text", "person", field])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE note (id INTEGER, text TEXT, person INTEGER)")
+        connection.exec_driver_sql(f"CREATE TABLE other ({field} INTEGER)")
+        connection.exec_driver_sql("INSERT INTO note VALUES (1, 'A note.', 7)")
+        connection.exec_driver_sql("INSERT INTO other VALUES (2)")
+    engine.dispose()
+    query = "SELECT * FROM note, other ORDER BY 1"
+    for source in (Source(str(tmp_path / "a.parquet"), "parquet"), Source(url, "sql", query=query)):
+        if field == "person":  # which is not read
+            assert list(read_notes(source)) == [Note(0, 1, "A note.")]
+        else:
+            with pytest.raises(ValueError, match=f"several columns the name '{field}'"):
+                list(read_notes(source))
 
 
 def test_slices_are_of_one_size():

@@ -220,6 +220,8 @@ def test_tokens_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("SPACY_CLINICALBERT_TOKEN", "one")
     (tmp_path / "token").write_text("two\n", encoding="utf8")
     assert (read_token(None), read_token(tmp_path / "token")) == ("one", "two")
+    (tmp_path / "token").write_text("two\r\n", encoding="utf-8-sig")  # as Windows' editors write it
+    assert read_token(tmp_path / "token") == "two"
     (tmp_path / "token").write_text("\n", encoding="utf8")
     with pytest.raises(ValueError, match="empty"):
         read_token(tmp_path / "token")

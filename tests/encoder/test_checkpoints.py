@@ -1,6 +1,7 @@
 import json
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -21,11 +22,24 @@ from spacy_clinicalbert.encoder.checkpoints import (
 )
 from spacy_clinicalbert.encoder.forward import last_hidden_state
 from spacy_clinicalbert.encoder.model import Encoder
+from spacy_clinicalbert.encoder.plan import tokenize
 from spacy_clinicalbert.encoder.presets import PRESETS
 from spacy_clinicalbert.encoder.windows import strided_windows
 from tests.conftest import SIZES, WRITERS, write_bert
 
 POSITIONS = {"bert": 512, "distilbert": 512, "roberta": 512, "modernbert": 1024}
+
+
+def test_threads_may_tokenise_at_one_time(toy):
+    """As the service does, which looks at questions beside the pipeline."""
+    checkpoint = load_checkpoint(toy)
+    notes = ["The pain is bad. " * 2000] * 4
+    expected = [len(ids) for ids, _, _ in tokenize(checkpoint, notes)]
+    with ThreadPoolExecutor() as pool:
+        pipeline = pool.submit(lambda: [[len(ids) for ids, _, _ in tokenize(checkpoint, notes)] for _ in range(5)])
+        while not pipeline.done():
+            assert len(list(tokenize(checkpoint, ["Is it bad?"]))) == 1
+    assert pipeline.result() == [expected] * 5
 
 
 @pytest.mark.parametrize("kind", WRITERS)

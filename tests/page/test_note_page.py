@@ -3,6 +3,7 @@ import spacy
 from spacy.tokens import Span, SpanGroup
 
 from spacy_clinicalbert.corpora.docs import install_extensions
+from spacy_clinicalbert.page.contents import _outline
 from spacy_clinicalbert.page.note_page import note_page
 from spacy_clinicalbert.questions.answers import Found, write_answers
 from spacy_clinicalbert.questions.asked import Question
@@ -117,6 +118,18 @@ def test_page_of_whatever_a_note_is(text):
     page = check(note_page(doc, about=text[:50], problems=[text[:50]]))
     assert "\u202e" not in page.text and "\x00" not in page.text
     assert len(page.notes) == 1
+
+
+def test_outline_takes_linear_time(process_seconds):
+    """A note of many sections and many entities."""
+
+    def make_record(n):
+        places = [{"start": 10 * i, "end": 10 * i + 10, "label": "plan"} for i in range(n)]
+        return {"sections": places, "entities": [{**each, "end": each["start"] + 4} for each in places for _ in (1, 2)]}
+
+    short, long = make_record(500), make_record(4000)
+    assert [row["count"] for row in _outline(short)] == [2] * 500
+    assert process_seconds(_outline, long) < 24 * max(process_seconds(_outline, short), 0.005)
 
 
 def test_embedded_page_links_within_itself():

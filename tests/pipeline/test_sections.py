@@ -128,6 +128,13 @@ def test_sections_never_overlap_and_stay_in_the_text(pieces):
 test_sections_never_overlap_and_stay_in_the_text.nlp = make_nlp()
 
 
+def test_a_byte_order_mark_hides_no_section(nlp):
+    doc = nlp("\ufeff" + NOTE)
+    plain = nlp(NOTE)
+    found = [(span.label_, span.end_char) for span in doc.spans["sections"]]
+    assert found == [(span.label_, span.end_char + 1) for span in plain.spans["sections"]] and len(found) > 3
+
+
 def test_a_note_whose_lines_end_in_carriage_returns_has_its_sections(nlp):
     text = "CHIEF COMPLAINT: Fever.\n\nPLAN\nRest.\n"
     docs = [nlp(text), nlp(text.replace("\n", "\r"))]
