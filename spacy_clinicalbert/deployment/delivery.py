@@ -141,9 +141,12 @@ def deliver(target: Target, manifest: Manifest, folder: Path, anew: str) -> None
             _write(target, paths, begun)
             with begun.open("rb") as file:
                 os.fsync(file.fileno())
+            if not manifest.delivered and Path(target.path).exists():  # else it may be this run's, which was killed
+                raise _made_meanwhile(Path(target.path))
         except (OSError, ValueError):
             begun.unlink(missing_ok=True)
             raise
+        manifest.set_delivered(len(paths))
         os.replace(begun, target.path)
         sync_folder(Path(target.path).parent)
 
@@ -158,8 +161,12 @@ def _move_folder(folder: Path, paths: List[Path], destination: Path) -> None:
     if not destination.exists():
         os.replace(docs, destination)
     elif any(docs.iterdir()):  # else they were moved before a kill
-        raise ValueError(f"'{destination}' was made meanwhile by somebody else. Take it away, and go on with --resume.")
+        raise _made_meanwhile(destination)
     sync_folder(destination.parent)
+
+
+def _made_meanwhile(path: Path) -> ValueError:
+    return ValueError(f"'{path}' was made meanwhile by somebody else. Take it away, and go on with --resume.")
 
 
 def _rows(form: str, paths: List[Path]) -> Iterator[Row]:

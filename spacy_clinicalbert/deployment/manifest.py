@@ -94,7 +94,7 @@ class Manifest:
         self.first_id = first_id
 
     def set_delivered(self, n_parts: int) -> None:
-        """Note that so many parts, from the first, are in the destination's table."""
+        """Note that so many parts, from the first, are in the destination's table, or are about to be its file."""
         self._add({"delivered": n_parts})
         self.delivered = n_parts
 

@@ -261,6 +261,24 @@ def test_a_folder_that_somebody_makes_meanwhile_costs_no_docs(bulk, monkeypatch)
     assert bulk("out.spacy", resume=True).annotated == 10 and len(list(Path("out.spacy").iterdir())) == 4
 
 
+@pytest.mark.parametrize("output", ["out.jsonl", "out.parquet"])
+def test_a_file_that_somebody_makes_meanwhile_is_not_written_over(bulk, output, monkeypatch):
+    right = run_module.deliver
+
+    def deliver(*args):
+        Path(output).write_text("Of somebody else.", encoding="utf8")
+        right(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "deliver", deliver)
+        for resume in (False, True):
+            with pytest.raises(ValueError, match="was made meanwhile"):
+                bulk(output, resume=resume)
+    assert Path(output).read_text(encoding="utf8") == "Of somebody else."
+    Path(output).unlink()
+    assert bulk(output, resume=True).annotated == 10 and Path(output).stat().st_size > 100
+
+
 def test_two_runs_do_not_write_to_one_place(bulk):
     with run_module._locked(Path("out.jsonl.parts")), pytest.raises(ValueError, match="Another run is writing"):
         bulk("out.jsonl", resume=True)
