@@ -66,6 +66,8 @@ def label_questions(record: Record) -> Record:
     answers: Dict[str, List[List[int]]] = {}
     for label, question in LABELS.items():
         answers[label] = [row[:2] for row in record["entities"] if row[2] == label]
+        if not answers[label] and record.get("partial"):
+            continue  # it may be one of the entities that were lost
         asked[label] = {"question": question, "n_answers": N_ANSWERS}
         if not answers[label]:
             asked[label][UNANSWERABLE] = ABSENT

@@ -138,10 +138,11 @@ def _read_spans(
     """The spans that fall on token borders, each with its attributes, and what covers each of the others."""
     spans: List[Tuple[Span, Dict[str, Any]]] = []
     cut: List[Span] = []
+    text = doc.text  # which spaCy puts together at each call
     for start, end, label, *attributes in rows:
         place = f"{where}, characters {start}-{end}"
-        check_span(doc.text, start, end, place)
-        piece = doc.text[start:end]
+        check_span(text, start, end, place)
+        piece = text[start:end]
         left, right = len(piece) - len(piece.lstrip()), len(piece) - len(piece.rstrip())
         if not piece.strip():
             report.drop("spans of no text", place)
@@ -167,8 +168,9 @@ def _dropped(doc: Doc, record: Record, where: str) -> Iterator[Span]:
     if record.get("partial"):
         yield doc[:]
         return
+    text = doc.text
     for _, start, end in record.get("drops", []):
-        check_span(doc.text, start, end, f"{where}, characters {start}-{end}")
+        check_span(text, start, end, f"{where}, characters {start}-{end}")
         covering = doc.char_span(start, end, alignment_mode="expand")
         if covering is not None and start < end:
             yield covering

@@ -3,7 +3,7 @@
 from typing import Any, Callable, Dict, Iterable, Iterator, List
 
 from spacy.language import Language
-from spacy.tokens import Span, SpanGroup
+from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from .docs import ATTRIBUTES, GOLD, Reader, install_extensions
@@ -19,7 +19,8 @@ def read_entity_questions(
 ) -> Reader:
     """The registered reader `spacy-clinicalbert.entity_questions.v1`: of another reader's notes, questions about the entities in `doc.spans["gold"]`. A label that a
     note does not have is a question without an answer, so its corpus must be annotated for all of the labels throughout; notes that are not annotated for `clinical_ner` are
-    left out, and of those that are annotated for some labels, the questions about others.
+    left out, and of those that are annotated for some labels, the questions about others. Of a note that has lost entities, or is annotated in part, no question is without an answer:
+    nobody knows.
 
     reader (Callable[[Language], Iterable[Example]]): The other reader, such as `spacy-clinicalbert.brat.v1`.
     questions (Dict[str, str]): Label → what to ask, {"Medication": "Which drugs are named?"}.
@@ -34,12 +35,15 @@ def read_entity_questions(
             if GOLD not in reference.spans or not may_learn(example, "clinical_ner"):
                 continue
             known = known_labels(reference, "clinical_ner", questions)
+            lost = _has_lost(reference)
             asked: List[Dict[str, Any]] = []
             spans, attributes = [], []
             for label, question in questions.items():
                 if label not in known:
                     continue
                 found = [span for span in reference.spans[GOLD] if span.label_ == label]
+                if lost and not found:
+                    continue
                 row = {"id": label, "question": question, "n_answers": n_answers}
                 asked.append(row if found else {**row, UNANSWERABLE: ABSENT})
                 for span in found:
@@ -53,3 +57,11 @@ def read_entity_questions(
             yield example
 
     return examples
+
+
+def _has_lost(reference: Doc) -> bool:
+    """Whether tokens outside of gold spans have missing annotation: those of entities that could not be kept, see `docs.to_docs`."""
+    if not reference.has_annotation("ENT_IOB"):
+        return False
+    kept = {i for span in reference.spans[GOLD] for i in range(span.start, span.end)}
+    return any(token.ent_iob == 0 and token.i not in kept for token in reference)

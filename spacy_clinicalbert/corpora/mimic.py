@@ -1,7 +1,7 @@
 """Notes of MIMIC-III (NOTEEVENTS.csv) and MIMIC-IV (discharge.csv, radiology.csv), which are not annotated. Private corpora: the
 tests write files shaped like them."""
 
-from typing import Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 from .docs import Reader, Record, make_reader, split_of
 from .files import FilePath, at, csv_rows
@@ -27,9 +27,14 @@ def mimic_records(path: FilePath, split: Optional[str] = None, kinds: Optional[L
         if wanted and (split is None or split_of(row["subject_id"]) == split):
             meta = {key: row[key].strip() for key in _META if row.get(key, "").strip()}
             record: Record = {"id": name, "patient": row["subject_id"], "text": row["text"], "meta": meta}
-            if row.get("iserror") == "1":
+            if is_error(row):
                 record["drop"] = "notes that are marked as errors"
             yield record
+
+
+def is_error(row: Dict[str, str]) -> bool:
+    """Whether MIMIC-III marks a note as an error: ISERROR is 1, or 1.0 in a table that pandas wrote, as most notes have none."""
+    return row.get("iserror", "").strip().removesuffix(".0") == "1"
 
 
 def read_mimic(

@@ -54,7 +54,7 @@ def add_unanswerable(
 ) -> Iterator[Record]:
     """Put some of the questions of records a second time; see `question_records`.
 
-    records (List[Record]): As `squad.squad_records` gives them, with ids of questions that no other record has. What a question has under "about", a list of words, must not stand in
+    records (List[Record]): As `squad.squad_records` gives them. What a question has under "about", a list of words, must not stand in
         another text that it is put to, and is taken out.
     rng (random.Random): Draws.
     YIELDS (Record): The records.
@@ -70,8 +70,10 @@ def add_unanswerable(
             about = question.pop(ABOUT, [])
             if rng.random() < other_article:
                 place = _other_text(records, number, [*answers, *about], rng)
-                if place is not None:
-                    added[place].append(_made(question, OTHER))
+                made = _made(question, OTHER)
+                # Where ids count anew in each text, another one's question may be there with this id.
+                if place is not None and all(each["id"] != made["id"] for each in added[place]):
+                    added[place].append(made)
             if rng.random() < removed_section:
                 cut[number].append(question)
     for record, more, removed in zip(records, added, cut):

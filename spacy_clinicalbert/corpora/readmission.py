@@ -15,11 +15,12 @@ from zlib import crc32
 
 from .docs import Reader, Record, make_reader, split_of
 from .files import FilePath, at, csv_rows
+from .mimic import is_error
 
 LABEL = "readmission"
 NOTES = "notes"  # the span group of a note's borders, labelled with its category
 PLANNED = {"ELECTIVE", "SURGICAL SAME DAY ADMISSION"}  # ADMISSION_TYPE of MIMIC-III, and of MIMIC-IV
-DISCHARGE = {"Discharge summary", "DS"}  # CATEGORY of MIMIC-III, note_type of MIMIC-IV
+DISCHARGE = {"Discharge summary", "DS", "AD"}  # CATEGORY of MIMIC-III, note_type of MIMIC-IV: summaries and addenda
 _GAP = "\n\n"  # between the notes of an admission
 
 
@@ -181,7 +182,7 @@ def _notes(
         name = row["hadm_id"].strip().removesuffix(".0")  # as a table has it that pandas wrote
         category = row.get("category", row.get("note_type", "")).strip()
         admission = cohort.get(name)
-        if admission is None or row.get("iserror", "").strip() == "1" or not row["text"].strip():
+        if admission is None or is_error(row) or not row["text"].strip():
             continue
         if (category in DISCHARGE) != (hours is None):
             continue

@@ -17,11 +17,11 @@ def squad_records(path: FilePath, split: Optional[str] = None) -> Iterator[Recor
     """Read a file.
 
     path (Union[str, Path]): The file, SQuAD 1 or 2.
-    split (Optional[str]): "train", "dev" or "test", by article: its document_id, or its title (see `docs.split_of`);
+    split (Optional[str]): "train", "dev" or "test", by article: its document_id, title or number (see `docs.split_of`);
         None reads all.
     YIELDS (Record): One record a text, with its "article". Answers that do not stand at their offsets are its "drops", and their
         questions are left out with them, for else they would seem to have no answer. Answers take in the tokens that they cut.
-    RAISES (ValueError): The file is damaged or not SQuAD, by the line or the article.
+    RAISES (ValueError): The file is damaged or not SQuAD, or two questions about a text have one id, by the line or the article.
     """
     data = json_file(path)
     articles = data.get("data") if isinstance(data, dict) else None
@@ -32,7 +32,9 @@ def squad_records(path: FilePath, split: Optional[str] = None) -> Iterator[Recor
         try:
             paragraphs = list(article["paragraphs"])
             for place, paragraph in enumerate(paragraphs, start=1):
-                name = paragraph.get("document_id", article.get("title", number))
+                # Titles are often there and empty: these are no article's name, and not all of one split.
+                names = (paragraph.get("document_id"), article.get("title"), number)
+                name = next(each for each in names if each not in (None, ""))
                 if split is None or split_of(name) == split:
                     note_id = name if len(paragraphs) == 1 else f"{name}-{place}"
                     yield {**_record(note_id, paragraph, f"{where}, paragraph {place},"), "article": name}
@@ -45,6 +47,9 @@ def _record(note_id: Any, paragraph: Any, where: str) -> Record:
     unread: Counter = Counter()
     record: Record = {"id": note_id, "text": text, "questions": [], "drops": [], "unread": unread, "widen": True}
     spans: List[Any] = []
+    ids = [question["id"] for question in paragraph["qas"]]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"{where} has two questions with the same id. Give each an id of its own.")
     for question in paragraph["qas"]:
         found: List[Any] = []
         lost = 0

@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span
 from ..explanation.attention import Attention, attention
 from ..explanation.explain import Explanation, explain
 from ..explanation.heads import find_head, spans_of
-from ..pipeline.assertion import find_assertion
+from ..pipeline.assertion import find_assertions
 from .characters import one_line
 from .renderer import render_heat
 
@@ -61,8 +61,9 @@ def _spans(doc: Doc, nlp: Language, wanted: Wanted) -> List[Optional[Span]]:
     """Of an assertion the spans that have it; none where no span has, and of a category."""
     axis, _, label = wanted.label.partition(":")
     spans = spans_of(find_head(nlp, *wanted), doc) or []
-    said = [find_assertion(span) or {} for span in spans]
-    return [span for span, row in zip(spans, said) if axis in row and row[axis][0] == label]
+    said = find_assertions(doc)
+    rows = [said.get((span.start, span.end, span.label), {}) for span in spans]
+    return [span for span, row in zip(spans, rows) if axis in row and row[axis][0] == label]
 
 
 def _shown(doc: Doc, found: Explanation) -> Dict[str, Any]:

@@ -36,7 +36,7 @@ def install_getter() -> None:
 
 def find_assertion(span: Span) -> Optional[Assertions]:
     """What stands behind `span._.assertion`: searches the Doc's span groups for a span of the same place and label. Who wants
-    those of all spans reads `doc.spans["assertions"].attrs["assertion"]`, which is parallel to that group's spans.
+    those of many spans takes `find_assertions`, or reads `doc.spans["assertions"].attrs["assertion"]`, which is parallel to that group's spans.
 
     span (Span): An entity, or any other span.
     RETURNS (Optional[Dict[str, List]]): Axis → [label, probability]; None where no component has classified the span.
@@ -47,6 +47,15 @@ def find_assertion(span: Span) -> Optional[Assertions]:
             if (other.start, other.end, other.label) == key:
                 return assertions
     return None
+
+
+def find_assertions(doc: Doc) -> Dict[Tuple[int, int, int], Assertions]:
+    """RETURNS (Dict[Tuple[int, int, int], Dict[str, List]]): Start, end and label of each span that was classified → what `find_assertion` gives of it."""
+    found: Dict[Tuple[int, int, int], Assertions] = {}
+    for group in doc.spans.values():
+        for span, assertions in zip(group, group.attrs.get(ASSERTION, ())):
+            found.setdefault((span.start, span.end, span.label), assertions)
+    return found
 
 
 class ClinicalAssertion(Head):

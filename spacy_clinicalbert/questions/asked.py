@@ -1,5 +1,6 @@
 """What is asked of a document: `doc._.questions`."""
 
+from collections.abc import Hashable
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc
@@ -50,7 +51,7 @@ def read_questions(asked: Sequence[Any]) -> List[Question]:
 
     asked (Sequence[Union[str, Dict[str, Any]]]): Questions, or dicts of the fields of `Question`, with "question" for its text.
     RETURNS (List[Question]): All of them.
-    RAISES (ValueError): One is empty, of no kind, or has another one's id.
+    RAISES (ValueError): One is empty, of no kind, or has no id of its own.
     """
     if isinstance(asked, (str, dict)):
         raise ValueError("doc._.questions is a list of questions, also where there is one.")
@@ -68,6 +69,8 @@ def read_questions(asked: Sequence[Any]) -> List[Question]:
             raise ValueError(f"Question {place} of the document has the kind '{kind}': say '{SPAN}' or '{YES_NO}'.")
         if n_answers is not None and (not isinstance(n_answers, int) or n_answers < 1):
             raise ValueError(f"Question {place} of the document has n_answers = {n_answers}: ask for 1 or more.")
+        if not isinstance(name, Hashable) or isinstance(name, tuple):  # of which .spacy files make lists
+            raise ValueError(f"Question {place} of the document has an id that is neither text nor number.")
         if name in ids:
             raise ValueError(f"Question {place} of the document has the id of another one. Give each an id of its own.")
         ids.add(name)

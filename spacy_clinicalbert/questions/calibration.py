@@ -33,11 +33,13 @@ def fit_sigmoid(log_odds: ndarray, truth: ndarray) -> Tuple[float, float]:
 
     log_odds (ndarray): (n,).
     truth (ndarray): (n,), bool, of both kinds.
-    RETURNS (Tuple[float, float]): Temperature and shift; (1, 0) if more log-odds would mean less probable, which a temperature cannot say.
+    RETURNS (Tuple[float, float]): Temperature and shift; (1, 0) if more log-odds would mean less probable, which a temperature cannot say, or if all are the same.
     """
     x, n_true = log_odds.astype("float64"), int(truth.sum())
     target = numpy.where(truth, (n_true + 1) / (n_true + 2), 1 / (len(truth) - n_true + 2))
-    spread = max(float(x.std()), LEAST)
+    spread = float(x.std())
+    if spread <= 1e-6 * max(1.0, abs(float(x.mean()))):  # all the same, but for how the mean is rounded
+        return 1.0, 0.0
     inputs = numpy.stack([(x - x.mean()) / spread, numpy.ones(len(x))], axis=1)
     weights = numpy.zeros(2)
     for _ in range(50):  # Newton's method
@@ -88,7 +90,11 @@ def calibrate_answerable(log_odds: ndarray, truth: ndarray, groups: ndarray) -> 
 
 
 def calibrate_questions(
-    raw: Sequence[List[Raw]], known: Sequence[List[Known]], labels: Sequence[str], precision: Optional[float]
+    raw: Sequence[List[Raw]],
+    known: Sequence[List[Known]],
+    labels: Sequence[str],
+    precision: Optional[float],
+    settings: Dict[str, Any] = UNIT,
 ) -> Tuple[Dict[str, Calibration], Dict[str, Any]]:
     """Calibrate all that was asked.
 
@@ -96,17 +102,19 @@ def calibrate_questions(
     known (Sequence[List[Known]]): For each what is known of them.
     labels (Sequence[str]): The answers to yes/no questions.
     precision (Optional[float]): For the threshold, how often a question that is answered is to have an answer in the document; None sets none.
+    settings (Dict[str, Any]): Those so far. What these questions say nothing of stays as it is there.
     RETURNS (Tuple[Dict[str, Calibration], Dict[str, Any]]): What was done, by what it concerns; and the settings that follow. Questions that all have an answer say nothing
         of whether there is one.
     """
     found: Dict[str, Calibration] = {}
-    settings = dict(UNIT)
+    settings = dict(settings)
     rows = [(i, one, each) for i, pair in enumerate(zip(raw, known)) for one, each in zip(*pair)]
     spans = [(i, one.candidates[0].score, bool(each.places)) for i, one, each in rows if _is_span(one)]
     if 0 < sum(truth for *_, truth in spans) < len(spans):
         groups, log_odds, truth = (numpy.array(column) for column in zip(*spans))
         done, settings["shift"] = calibrate_answerable(log_odds, truth, groups)
         settings["temperature"] = done.temperature
+        settings["threshold"] = None  # one that was chosen by another temperature says nothing any more
         if precision is not None:
             given = probability(log_odds, settings["temperature"], settings["shift"])
             settings["threshold"] = threshold_for_precision(given, truth, precision)

@@ -127,6 +127,7 @@ class ClinicalQA(Head):
         labels (Any): Is not used: the labels of yes/no questions are a setting.
         RAISES (ValueError): No window fits beside a question.
         """
+        self.cfg = dict(UNIT)  # what new weights give was never calibrated
         reader, ops = self.reader, self.model.ops
         # Windows that do not fit show now, not at the first long document.
         reader.passages([Doc(self.vocab, words=["a"] * reader.checkpoint.positions)])
@@ -218,7 +219,8 @@ class ClinicalQA(Head):
         """Fit scores to questions that it was not trained on, some of which have no answer in their document.
 
         examples (Iterable[Example]): With the questions in their references.
-        precision (Optional[float]): Set the threshold at which this share of the questions that are answered has an answer; None leaves it.
+        precision (Optional[float]): Set the threshold at which this share of the questions that are answered has an answer. None takes that of the config, for one
+            that was chosen by another temperature says nothing any more.
         RETURNS (Dict[str, Calibration]): What was done, see `calibration.calibrate_questions`.
         """
         examples = list(examples)
@@ -226,7 +228,7 @@ class ClinicalQA(Head):
         raw = self._read(
             [example.predicted for example in examples], [[one.question for one in each] for each in known]
         )
-        found, self.cfg = calibrate_questions(raw, known, self._labels, precision)
+        found, self.cfg = calibrate_questions(raw, known, self._labels, precision, self.cfg)
         return found
 
     def _find(self, docs: List[Doc], asked: List[List[Question]]) -> List[List[Found]]:

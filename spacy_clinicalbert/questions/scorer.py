@@ -30,12 +30,17 @@ def normalize(answer: str) -> str:
 
 def exact_match(given: str, wanted: Sequence[str]) -> float:
     """Whether an answer is one of those wanted, after `normalize`. The empty answer is right where none is wanted."""
-    return float(normalize(given) in [normalize(each) for each in wanted or [""]])
+    return float(normalize(given) in _normalized(wanted))
 
 
 def word_f1(given: str, wanted: Sequence[str]) -> float:
     """The overlap in words of an answer with the nearest of those wanted, after `normalize`: F1, and 1 or 0 where either has no words."""
-    return max(_overlap(normalize(given).split(), normalize(each).split()) for each in wanted or [""])
+    return max(_overlap(normalize(given).split(), each.split()) for each in _normalized(wanted))
+
+
+def _normalized(wanted: Sequence[str]) -> List[str]:
+    """Those wanted that have words left, and the empty answer where none has, as in SQuAD 2's script."""
+    return [each for each in map(normalize, wanted) if each] or [""]
 
 
 def _overlap(given: List[str], wanted: List[str]) -> float:

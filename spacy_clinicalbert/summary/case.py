@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from spacy.tokens import Doc, Span
 
-from ..pipeline.assertion import find_assertion, install_getter
+from ..pipeline.assertion import find_assertions, install_getter
 from ..pipeline.section_titles import Titles, load_table
 from .sentences import SECTIONS, find_sentences
 
@@ -72,7 +72,7 @@ PARTS = (
 )
 _BULLET = re.compile(r"\s*[-–•*]\s+(?=\S)")
 _PATIENT = re.compile(
-    r"\b\d{1,3}[ -]?(?:year|yr|month|week|day)s?[ -]old\b(?:[ ,-]+[\w-]+){0,3}?[ ,-]+"
+    r"\b\d{1,3}[ -]?(?:year|yr|month|week|day)s?[ -]old\b(?:[ ,-]+\w+(?:-\w+)*){0,3}?[ ,-]+"
     r"(?:male|female|man|woman|boy|girl|gentleman|lady|infant)\b",
     re.IGNORECASE,
 )
@@ -138,7 +138,7 @@ def _section(span: Span) -> str:
 
 def _entity_lines(doc: Doc, part: Part, pieces: List[Tuple[Span, str]]) -> List[Line]:
     lines: Dict[Tuple, Line] = {}
-    ents = sorted(doc.ents, key=lambda ent: ent.start)
+    ents, said = sorted(doc.ents, key=lambda ent: ent.start), find_assertions(doc)
     number = 0  # of the sentence
     open_line: Optional[Line] = None  # the line that details belong to
     open_sentence = -1
@@ -148,7 +148,7 @@ def _entity_lines(doc: Doc, part: Part, pieces: List[Tuple[Span, str]]) -> List[
         inside = number < len(pieces) and pieces[number][0].start <= ent.start
         label = ent.label_.lower()
         if label in part.labels:
-            assertion = {axis: each[0] for axis, each in (find_assertion(ent) or {}).items()}
+            assertion = {axis: each[0] for axis, each in said.get((ent.start, ent.end, ent.label), {}).items()}
             line = _line(ent, pieces[number][1] if inside else "", ent.label_)
             if assertion:
                 line["assertion"] = assertion

@@ -29,7 +29,7 @@ _UNFINISHED = re.compile(
 _ENDED = re.compile(r"[.!?:;]\W*$")
 _ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•#])\s")
 _BEHIND_HEAD = re.compile(r"(?:\s*\([^)\n]{0,40}\)(?=\s*:))?[ \t]*[:.;–—-]?\s*")
-_NUMBER = re.compile(r"\W*(?:\d{1,2}|[A-Za-z])?\W*")  # "2.", "a)" or rules alone
+_NUMBER = re.compile(r"\W*(?:(?:\d{1,2}|[A-Za-z])\W*)?")  # "2.", "a)" or rules alone
 _WRAPPED = 50  # characters of a line that may have been broken because it was full
 
 

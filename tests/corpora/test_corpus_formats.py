@@ -183,13 +183,14 @@ def test_mimic_reads_both_tables_and_drops_errors(tmp_path):
     rows = [
         ["1", "22", "9", "2118-06-14", "", "", "Discharge summary", "Report", "", "", 'Said "no pain",\n\nstable.'],
         ["2", "22", "9", "2118-06-14", "", "", "Nursing", "Report", "", "1", "Wrong patient."],
+        ["3", "22", "9", "2118-06-14", "", "", "Nursing", "Report", "", "1.0", "Of a table that pandas wrote."],
     ]
     path = write_csv(tmp_path / "NOTEEVENTS.csv", names, *rows)
     (doc,), report = read("mimic", path)
     assert doc.text == 'Said "no pain",\n\nstable.' and (doc._.note_id, doc._.patient) == ("1", "22")
     assert doc._.meta["category"] == "Discharge summary" and doc._.annotated["ner"] == ()
-    assert dict(report.dropped) == {"notes that are marked as errors": 1}
-    assert read("mimic", path, kinds=["Nursing"])[1].read == 1
+    assert dict(report.dropped) == {"notes that are marked as errors": 2}
+    assert read("mimic", path, kinds=["Nursing"])[1].read == 2
     names = "note_id subject_id hadm_id note_type note_seq charttime storetime text".split()
     path = write_csv(tmp_path / "discharge.csv", names, ["10-DS-1", "10", "2", "DS", "1", "", "", "x" * 200_000])
     packed = tmp_path / "discharge.csv.gz"

@@ -81,6 +81,8 @@ def test_labels_relations_and_polarity_become_questions(note):
     assert found["Which drugs were given?"] == ["Aspirin"] and found["How old is the patient?"] == []
     assert found["Which signs and symptoms are named?"] == ["fever", "cough", "rash", "fever", "chills"]
     absent = [question for question in label_questions(note)["questions"] if "unanswerable" in question]
+    lost = label_questions({**note, "partial": True})["questions"]
+    assert lost and not any("unanswerable" in question for question in lost)
     assert len(absent) == len(LABELS) - 3 and {each["unanswerable"] for each in absent} == {"absent_label"}
     assert asked(relation_questions(note)) == {
         "How much Aspirin was given?": ["81 mg"],

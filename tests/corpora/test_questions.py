@@ -128,3 +128,46 @@ def test_long_texts_are_cut_into_passages_that_hold_their_answers_whole(path):
     assert [each["text"] for each in cut_into_passages({**first, "spans": {GOLD: [answer]}}, 3)] == [first["text"]]
     without = {**first, "questions": [{"id": "x", "question": "Why?"}], "spans": {GOLD: []}}
     assert list(cut_into_passages(without, 9)) == []
+
+
+def test_ids_that_count_anew_in_each_text_stay_apart(path):
+    file = json.loads(path.read_text())
+    file["data"].append({"title": "c", "paragraphs": [{"context": "The rash began on Sunday.", "qas": []}]})
+    for article in file["data"]:
+        for number, question in enumerate(article["paragraphs"][0]["qas"]):
+            question["id"] = number
+    path.write_text(json.dumps(file))
+    for seed in range(8):
+        for record in question_records(path, other_article=1.0, removed_section=0.0, seed=seed):
+            ids = [row["id"] for row in record["questions"]]
+            assert len(set(ids)) == len(ids)
+
+
+def test_two_questions_of_one_id_are_an_error_with_their_place(path):
+    file = json.loads(path.read_text())
+    file["data"][0]["paragraphs"][0]["qas"][1]["id"] = "a0"
+    path.write_text(json.dumps(file))
+    with pytest.raises(ValueError, match="Article 1 of .*paragraph 1, has two questions with the same id"):
+        list(question_records(path))
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_articles_without_a_title_are_not_one_article(path, name):
+    paragraph = {"context": "The rash began on Sunday.", "qas": []}
+    articles = [{"title": name, "paragraphs": [{**paragraph, "document_id": name}]} for _ in range(40)]
+    path.write_text(json.dumps({"data": articles}))
+    parts = {split: [each["id"] for each in question_records(path, split)] for split in ("train", "dev", "test")}
+    names = [name for each in parts.values() for name in each]
+    assert all(parts.values()) and sorted(names) == list(range(1, 41))
+
+
+def test_a_lost_entity_is_no_absent_label():
+    rows = [
+        {"id": 1, "text": "Aspirin100 for pain.", "entities": [[0, 7, "DRUG"], [15, 19, "SIGN"]]},
+        {"id": 2, "text": "Aspirin for pain.", "entities": [[12, 16, "SIGN"]], "partial": True},
+        {"id": 3, "text": "Rest for chest pain.", "entities": [[9, 19, "SIGN"], [9, 14, "SITE"]]},
+    ]
+    asked = {"DRUG": "Which drugs?", "SIGN": "Which signs?"}
+    examples = read_entity_questions(make_reader(lambda: rows, strict=False), asked)(spacy.blank("en"))
+    found = [[(row["id"], row.get("unanswerable")) for row in each.reference._.questions] for each in examples]
+    assert found == [[("SIGN", None)], [("SIGN", None)], [("DRUG", "absent_label"), ("SIGN", None)]]

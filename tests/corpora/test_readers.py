@@ -271,3 +271,13 @@ def test_read_brat_names_the_line_that_it_cannot_read_and_not_its_text(tmp_path)
     assert "secretword" not in str(caught.value)
     with pytest.raises(ValueError, match="no texts"):
         list(brat_records(tmp_path))
+
+
+def test_many_entities_of_a_long_note_take_linear_time(process_seconds):
+    line, nlp = "Patient has fever and cough today.\n", spacy.blank("en")
+    records = [
+        {"text": line * n, "entities": [[i * len(line) + 12, i * len(line) + 17, "P"] for i in range(n)]}
+        for n in (200, 1600)
+    ]
+    small, large = (process_seconds(lambda record=each: list(to_docs([record], nlp, Report()))) for each in records)
+    assert large < 24 * max(small, 0.01)

@@ -216,3 +216,14 @@ def test_invented_tables_follow_their_rule(tmp_path):
     # 0.7 and 0.08 of those that have an admission after them at all, which is not every one.
     assert len(records) > 150 and rates[0] > 0.3 > 0.1 > rates[1]
     assert all(each["text"].rindex("DISCHARGE PLAN") > 0.8 * len(each["text"]) for each in records)
+
+
+def test_errors_in_a_table_that_pandas_wrote_and_addenda_of_mimic_iv(tmp_path):
+    notes = [
+        ["", "a", "2130-01-01", "", "DS", "", "Admitted with pain."],
+        ["", "a", "2130-01-02", "", "DS", "1.0", "Of another patient."],
+        ["", "a", "2130-01-03", "", "AD", "", "Addendum: stable."],
+    ]
+    folder = write_tables(tmp_path / "mimic", [stay("1", "a", "01", "03")], notes)
+    (record,) = readmission_records(folder)
+    assert record["text"] == "Admitted with pain.\n\nAddendum: stable."

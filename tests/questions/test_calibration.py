@@ -24,7 +24,10 @@ def test_fit_finds_what_made_the_answers():
     assert fit_sigmoid(*draw(20000, 3.0, 2.5)) == pytest.approx((3.0, 2.5), abs=0.2)
 
 
-@pytest.mark.parametrize("log_odds, truth", [([1.0, 2.0], [True, False]), ([1.0, 1.0], [True, False])])
+@pytest.mark.parametrize(
+    "log_odds, truth",
+    [([1.0, 2.0], [True, False]), ([1.0, 1.0], [True, False]), ([3.3] * 7, [True] * 3 + [False] * 4)],
+)
 def test_what_a_temperature_cannot_say_changes_nothing(log_odds, truth):
     assert fit_sigmoid(numpy.array(log_odds), numpy.array(truth)) == (1.0, 0.0)
 
@@ -74,3 +77,13 @@ def test_labels_have_a_temperature_of_their_own():
     assert settings["threshold"] is None
     labels = calibrated(raw[0], settings, ("yes", "no")).labels
     assert labels["yes"] == pytest.approx(probability(logits[0, 0] - logits[0, 1], settings["label_temperature"], 0.0))
+
+
+def test_what_questions_say_nothing_of_stays_calibrated():
+    raw, known, *_ = questions(400)
+    _, before = calibrate_questions([raw], [known], ("yes", "no"), 0.9, {**UNIT, "label_temperature": 3.0})
+    assert before["label_temperature"] == 3.0 and before["threshold"] is not None
+    answered = [one._replace(places=[(0, 1)]) for one in known]
+    assert calibrate_questions([raw], [answered], ("yes", "no"), None, before) == ({}, before)
+    _, again = calibrate_questions([raw], [known], ("yes", "no"), None, before)
+    assert again == {**before, "threshold": None}  # it was chosen by another temperature

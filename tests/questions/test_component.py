@@ -273,6 +273,8 @@ def test_short_notes(nlp, text, n):
         ({"question": "pain", "kind": "essay"}, "'essay'"),
         ({"question": "pain", "n_answers": 0}, "n_answers"),
         ({"id": 0, "question": "pain"}, "id of another"),
+        ({"id": [0], "question": "pain"}, "an id that is neither"),
+        ({"id": ("a", 0), "question": "pain"}, "an id that is neither"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_an_error_of_its_document_alone(nlp, question, message):
@@ -351,6 +353,13 @@ def test_a_disabled_encoder_still_lends_its_network(nlp):
     with nlp.select_pipes(disable=["encoder"]):
         doc = nlp(asked(nlp, NOTE, "pain"))
     assert doc._.trf_data is None and len(doc._.answers) == 1
+
+
+def test_initialised_anew_it_forgets_an_older_calibration(toy):
+    nlp = make_nlp(toy)
+    nlp.get_pipe("clinical_qa").cfg["temperature"] = 7.0
+    nlp.initialize()
+    assert nlp.get_pipe("clinical_qa").cfg == UNIT
 
 
 @pytest.mark.parametrize(

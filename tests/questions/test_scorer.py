@@ -21,6 +21,7 @@ TEXT = "The patient denies chest pain. Aspirin given for fever."
         ("fever", [], 0, 0),
         ("", ["fever"], 0, 0),
         ("the", ["an"], 1, 1),
+        ("", ["the", "fever"], 0, 0),
     ],
 )
 def test_exact_match_and_f1(given, wanted, em, f1):

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from spacy.tokens import SpanGroup
+from spacy.tokens import Span, SpanGroup
 
 from spacy_clinicalbert.summary.case import UNASSERTED, case_summary
 from spacy_clinicalbert.summary.component import install_getter
@@ -109,3 +109,18 @@ def test_a_bullet_is_no_part_of_a_line():
     for line in lines:
         ((start, end),) = line["evidence"]
         assert text[start:end] == line["text"]
+
+
+def test_a_rule_behind_the_age_takes_no_longer_than_it_is():
+    text = f"Age: 61 years old {'-' * 60} obese-looking {'- ' * 30} stable"  # hours, if each dash may be a word
+    assert "patient" not in case_summary(make_doc(text, []))
+
+
+def test_many_entities_take_linear_time(process_seconds):
+    docs = [make_doc("Patient has fever and cough today.\n" * n, []) for n in (100, 800)]
+    for doc in docs:
+        doc.ents = [Span(doc, token.i, token.i + 1, "PROBLEM") for token in doc if token.text in ("fever", "cough")]
+        said = [{"certainty": ["present", 0.9]}] * len(doc.ents)
+        doc.spans["assertions"] = SpanGroup(doc, spans=list(doc.ents), attrs={"assertion": said})
+    small, large = (process_seconds(case_summary, doc) for doc in docs)
+    assert large < 24 * max(small, 0.01)

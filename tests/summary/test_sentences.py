@@ -68,3 +68,10 @@ def test_sentences_do_not_overlap_and_take_linear_time(process_seconds):
     assert process_seconds(find_sentences, large, TITLES) < 24 * max(
         process_seconds(find_sentences, small, TITLES), 0.01
     )
+
+
+def test_a_long_rule_in_front_of_a_sentence_takes_linear_time(process_seconds):
+    small, large = (spacy.blank("en").make_doc(f"{'-' * n} stable today") for n in (1000, 8000))
+    assert process_seconds(find_sentences, large, TITLES) < 24 * max(
+        process_seconds(find_sentences, small, TITLES), 0.01
+    )
