@@ -89,7 +89,7 @@ def group_by_length(lengths: ndarray, max_items: int, max_padding: int, multiple
     lengths (ndarray): Positions of each window, (n_windows,).
     max_items (int): Positions a group, padding included. A window that is longer makes a group of its own.
     max_padding (int): How many of them may be padding: as many as a further pass costs.
-    multiple (int): Windows a group are a multiple of it, where there are as many.
+    multiple (int): What the number of windows of a group is a multiple of, where there are as many.
     YIELDS (ndarray): Numbers of windows; each window stands in exactly one group.
     """
     order = numpy.argsort(-lengths, kind="stable")

@@ -56,9 +56,8 @@ def replace_listener_cfg(encoder_cfg: Dict, listener_cfg: Dict) -> Dict:
 
     RAISES (ValueError): The listener reads windows, which only a `clinicalbert` component publishes.
     """
-    while (
-        "tok2vec" in listener_cfg
-    ):  # spaCy gives what stands at model.tok2vec, whatever the listener's place in it (Orthography.v1)
+    # spaCy gives what stands at model.tok2vec, whatever the listener's place in it (Orthography.v1).
+    while "tok2vec" in listener_cfg:
         listener_cfg = listener_cfg["tok2vec"]
     if listener_cfg["@architectures"] == "spacy-clinicalbert.WindowListener.v1":
         raise ValueError(
