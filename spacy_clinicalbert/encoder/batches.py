@@ -18,6 +18,11 @@ class Grid(NamedTuple):
     length: int = 1
     windows: int = 1
 
+    def pad(self, lengths: ndarray, max_length: Optional[int]) -> ndarray:
+        """RETURNS (ndarray): Lengths of windows with their padding, of the same shape; none goes above the most positions that the network has."""
+        padded = -(-lengths // self.length) * self.length
+        return padded if max_length is None else numpy.minimum(padded, max_length)
+
 
 class Work(NamedTuple):
     """Windows to encode, and which of their vectors each wordpiece gets.
@@ -130,9 +135,7 @@ def make_passes(
     YIELDS (Pass): Forward passes, longest windows first.
     """
     n_special = len(prefix) + len(suffix)
-    lengths = (work.windows.end - work.windows.start)[numbers] + n_special
-    lengths = -(-lengths // grid.length) * grid.length
-    lengths = lengths if max_length is None else numpy.minimum(lengths, max_length)
+    lengths = grid.pad((work.windows.end - work.windows.start)[numbers] + n_special, max_length)
     for group in group_by_length(lengths, max_items, max_padding, grid.windows):
         chosen = numbers[group]
         start, end, keep_start, keep_end = (array[chosen, None] for array in work.windows)

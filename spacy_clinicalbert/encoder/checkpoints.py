@@ -20,28 +20,13 @@ from thinc.api import get_torch_default_device
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from .network_types import usable_positions
 from .presets import EMBEDDED, PRESETS, Preset
 from .trust import check_layers, check_sizes
 
 logger = logging.getLogger(__name__)
 
 SAVED_PRECISIONS = ("float32", "float16")
-# Position embeddings of these start behind the padding index (fairseq's habit), so that fewer can be used.
-_OFFSET_POSITIONS = {
-    "camembert",
-    "data2vec-text",
-    "esm",
-    "ibert",
-    "lilt",
-    "longformer",
-    "luke",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "xmod",
-}
 
 
 @dataclass
@@ -320,13 +305,6 @@ def _tokenizer_config(source: str, options: Dict[str, Any]) -> Dict[str, Any]:
         except EntryNotFoundError:
             return {}
     return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
-
-
-def usable_positions(config: Any) -> int:
-    positions = getattr(config, "max_position_embeddings", None) or 512
-    if config.model_type in _OFFSET_POSITIONS:
-        positions -= (config.pad_token_id or 0) + 1
-    return positions
 
 
 def _is_wordpiece(tokenizer: Any) -> bool:

@@ -14,6 +14,7 @@ from thinc.api import Model
 from .alignment import align, first_pieces, token_offsets
 from .batches import Grid, Work, make_passes, make_work
 from .checkpoints import Checkpoint
+from .network_types import sees_padding
 from .shim import shim_of
 from .windows import Windows, check_windows
 
@@ -119,6 +120,18 @@ def make_plan(docs: List[DocPlan], distinct: bool) -> Plan:
     return Plan(docs, ids, work, token_rows, window_rows)
 
 
+def allow_padding(
+    checkpoint: Checkpoint, max_items: int, share: float = MAX_PADDING, grid: Grid = Grid()
+) -> Tuple[int, Grid]:
+    """How many positions of a pass may be padding, and the grid of its shape: none, and no grid, for a network that sees padding.
+
+    max_items (int): Positions of a pass.
+    share (float): The share of those that may be padding.
+    grid (Grid): What the engine is fast with.
+    """
+    return (0, Grid()) if sees_padding(checkpoint.network.config) else (int(share * max_items), grid)
+
+
 def plan_passes(
     model: Model,
     plan: Plan,
@@ -145,6 +158,7 @@ def plan_passes(
         n_special = len(checkpoint.prefix) + len(checkpoint.suffix)
         n_positions = int((plan.work.windows.end - plan.work.windows.start + n_special)[numbers].sum())
         share = min(max_items, -(-n_positions // n_parallel))
+    padding, grid = allow_padding(checkpoint, max_items, max_padding, grid)
     passes = make_passes(
         plan.ids,
         plan.work,
@@ -153,7 +167,7 @@ def plan_passes(
         suffix=checkpoint.suffix,
         pad=checkpoint.tokenizer.pad_token_id or 0,
         max_items=share,
-        max_padding=int(max_padding * max_items),
+        max_padding=padding,
         grid=grid,
         max_length=checkpoint.positions,
     )

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint as rerun_for_backward
 from ..encoder.batches import Pass, make_passes
 from ..encoder.engines import twin
 from ..encoder.model import publish
-from ..encoder.plan import MAX_PADDING, Plan, make_plan, plan_docs
+from ..encoder.plan import Plan, allow_padding, make_plan, plan_docs
 from ..encoder.shim import shim_of
 
 
@@ -82,7 +82,7 @@ def make_window_passes(encoding: Encoding, numbers: numpy.ndarray) -> List[Pass]
         suffix=special[n_before:-1],
         pad=special[-1],
         max_items=max_items,
-        max_padding=int(MAX_PADDING * max_items),
+        max_padding=allow_padding(checkpoint, max_items)[0],
     )
     return list(passes)
 

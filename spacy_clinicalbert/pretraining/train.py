@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Optional
 import numpy
 import torch
 
-from ..encoder.checkpoints import usable_positions
 from ..encoder.engines import autocast
+from ..encoder.network_types import usable_positions
 from ..folders import step_folders
 from ..signals import StopSignals
 from .batches import Batches, held_out_batches, make_collator, split_batch

@@ -1,16 +1,16 @@
 """A question and a window as one input: [CLS] question [SEP] window [SEP]. Padded passes of bounded size, and what comes of them."""
 
-from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy
 import torch
 from numpy import ndarray
 from thinc.api import Model
 
-from ..encoder.batches import group_by_length
+from ..encoder.batches import Grid, group_by_length
 from ..encoder.checkpoints import Checkpoint
-from ..encoder.engines import Inputs
-from ..encoder.plan import MAX_PADDING
+from ..encoder.engines import Inputs, grid_of
+from ..encoder.plan import MAX_PADDING, MAX_UPDATE_PADDING, allow_padding
 from ..encoder.shim import shim_of
 from ..encoder.updates import update_passes
 
@@ -61,12 +61,22 @@ def row_starts(pairs: List[Pair]) -> ndarray:
 
 
 def pair_passes(
-    pairs: List[Pair], frame: Frame, *, pad: int, max_items: int
+    pairs: List[Pair],
+    frame: Frame,
+    *,
+    pad: int,
+    max_items: int,
+    max_padding: int,
+    grid: Grid = Grid(),
+    max_length: Optional[int] = None,
 ) -> Iterator[Tuple[Tuple[ndarray, ndarray, ndarray], ndarray, ndarray]]:
     """Build the forward passes.
 
     pad (int): The id that fills up.
     max_items (int): The most positions of a pass, padding included.
+    max_padding (int): The most positions of a pass that are padding, those that the grid wants apart.
+    grid (Grid): Of the shapes.
+    max_length (Optional[int]): The most positions of a pair that the network has, to which the grid keeps.
     YIELDS (Tuple[Tuple[ndarray, ndarray, ndarray], ndarray, ndarray]): Ids, mask and token types, (n_pairs, length) each; the positions in the
         flattened pass whose vectors are used; the rows (see `row_starts`) that these go to. Longest pairs first.
     """
@@ -74,8 +84,9 @@ def pair_passes(
     before = numpy.array([len(frame.prefix) + len(pair.question) + len(frame.middle) for pair in pairs])
     sizes = numpy.array([len(pair.window) for pair in pairs])
     lengths = before + sizes + len(frame.suffix)
-    for group in group_by_length(lengths, max_items, int(MAX_PADDING * max_items)):
-        column = numpy.arange(int(lengths[group].max()))[None]
+    padded = grid.pad(lengths, max_length)
+    for group in group_by_length(padded, max_items, max_padding, grid.windows):
+        column = numpy.arange(int(padded[group].max()))[None]
         ids = numpy.full((len(group), column.shape[1]), pad, dtype="int64")
         for row, number in zip(ids, group.tolist()):
             question, window = pairs[number]
@@ -92,10 +103,22 @@ def pair_passes(
         )
 
 
-def _torch_passes(encoder: Model, pairs: List[Pair], frame: Frame) -> Iterator[Tuple[Inputs, Any, Any]]:
+def _torch_passes(
+    encoder: Model, pairs: List[Pair], frame: Frame, share: float, grid: Grid
+) -> Iterator[Tuple[Inputs, Any, Any]]:
     shim = shim_of(encoder)
-    pad = shim.checkpoint.tokenizer.pad_token_id or 0
-    for inputs, kept, rows in pair_passes(pairs, frame, pad=pad, max_items=encoder.attrs["max_batch_items"]):
+    checkpoint, max_items = shim.checkpoint, encoder.attrs["max_batch_items"]
+    padding, grid = allow_padding(checkpoint, max_items, share, grid)
+    passes = pair_passes(
+        pairs,
+        frame,
+        pad=checkpoint.tokenizer.pad_token_id or 0,
+        max_items=max_items,
+        max_padding=padding,
+        grid=grid,
+        max_length=checkpoint.positions,
+    )
+    for inputs, kept, rows in passes:
         arrays = (torch.from_numpy(array).to(shim.device) for array in (*inputs, kept, rows))
         ids, mask, types, *places = arrays
         yield (ids, mask, types), *places  # type: ignore[misc]
@@ -113,12 +136,13 @@ def predict_pairs(encoder: Model, pairs: List[Pair], frame: Frame) -> torch.Tens
     targets: List[Tuple[torch.Tensor, torch.Tensor]] = []
 
     def inputs() -> Iterator[Inputs]:
-        for arrays, kept, rows in _torch_passes(encoder, pairs, frame):
+        for arrays, kept, rows in _torch_passes(encoder, pairs, frame, MAX_PADDING, engine.grid):
             targets.append((kept, rows))
             yield arrays
 
     with shim.lock:
-        for hidden in shim.predictor.encode(inputs()):
+        engine = shim.predictor
+        for hidden in engine.encode(inputs()):
             kept, rows = targets.pop(0)
             vectors[rows] = hidden.reshape(-1, width)[kept]
     return vectors
@@ -128,4 +152,6 @@ def update_pairs(
     encoder: Model, pairs: List[Pair], frame: Frame
 ) -> Tuple[torch.Tensor, Callable[[torch.Tensor], None]]:
     """As `predict_pairs`, with dropout and a backward; see `encoder.updates.update_passes`."""
-    return update_passes(encoder, _torch_passes(encoder, pairs, frame), int(row_starts(pairs)[-1]))
+    shim = shim_of(encoder)
+    passes = _torch_passes(encoder, pairs, frame, MAX_UPDATE_PADDING, grid_of(shim.device.type, shim.precision))
+    return update_passes(encoder, passes, int(row_starts(pairs)[-1]))

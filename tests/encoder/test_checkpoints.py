@@ -18,10 +18,10 @@ from spacy_clinicalbert.encoder.checkpoints import (
     load_checkpoint,
     load_tokenizer,
     resolve_name,
-    usable_positions,
 )
 from spacy_clinicalbert.encoder.forward import last_hidden_state
 from spacy_clinicalbert.encoder.model import Encoder
+from spacy_clinicalbert.encoder.network_types import sees_padding, usable_positions
 from spacy_clinicalbert.encoder.plan import tokenize
 from spacy_clinicalbert.encoder.presets import PRESETS
 from spacy_clinicalbert.encoder.windows import strided_windows
@@ -196,6 +196,19 @@ def test_window_of_all_usable_positions_fits(kind):
     ids = torch.full((1, usable_positions(config)), 7)
     with torch.no_grad():
         assert last_hidden_state(network, ids, torch.ones_like(ids)).shape[1] == ids.shape[1] >= 62
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in CONFIG_MAPPING])
+def test_padding_changes_no_vector_or_is_known_to(kind):
+    torch.manual_seed(0)
+    sizes = {**SIZES, "max_position_embeddings": 64, "pad_token_id": 1, "initializer_range": 0.2}
+    network = AutoModel.from_config(AutoConfig.for_model(kind, **{**sizes, **MORE.get(kind, {})})).eval()
+    ids = torch.randint(5, 20, (1, 50))
+    ids[0, 20:] = 1
+    with torch.no_grad():
+        alone = last_hidden_state(network, ids[:, :20], torch.ones(1, 20, dtype=torch.int64))
+        padded = last_hidden_state(network, ids, (ids != 1).long())[:, :20]
+    assert torch.allclose(alone, padded, atol=1e-4) != sees_padding(network.config)
 
 
 def test_presets_are_whole():

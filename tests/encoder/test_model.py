@@ -1,9 +1,11 @@
+import shutil
+
 import numpy
 import pytest
 import spacy
 import torch
 from thinc.api import Adam
-from transformers import AutoModel
+from transformers import AutoModel, ConvBertConfig
 
 from spacy_clinicalbert.encoder.batches import Grid
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
@@ -11,7 +13,7 @@ from spacy_clinicalbert.encoder.model import Encoder
 from spacy_clinicalbert.encoder.plan import make_plan, plan_docs, plan_passes, tokenize
 from spacy_clinicalbert.encoder.shim import shim_of
 from spacy_clinicalbert.encoder.windows import Windows, note_windows, strided_windows
-from tests.conftest import WRITERS, write_bert
+from tests.conftest import SIZES, WRITERS, write_bert, write_weights
 
 LONG = "The patient denies chest pain; history of fever, cough stable. " * 40
 
@@ -102,6 +104,17 @@ def test_encoder_vectors_do_not_depend_on_the_batch(toy):
     texts = ["No fever.", LONG, "", "chest pain", " \n ", "x" * 50]
     together = vectors(model, *texts)
     for text, array in zip(texts, together):
+        assert numpy.allclose(vectors(model, text)[0], array, atol=1e-5)
+
+
+def test_padding_that_a_network_sees_is_kept_from_it(toy, tmp_path):
+    """ConvBERT's convolutions reach beyond the last wordpiece."""
+    shutil.copytree(toy, tmp_path / "convbert")
+    config = ConvBertConfig(**SIZES, embedding_size=32, head_ratio=1, initializer_range=0.2)
+    write_weights(tmp_path / "convbert", config)
+    model = make_encoder(str(tmp_path / "convbert"))
+    texts = ["No fever.", "Patient denies chest pain.", "cough"]
+    for text, array in zip(texts, vectors(model, *texts)):
         assert numpy.allclose(vectors(model, text)[0], array, atol=1e-5)
 
 

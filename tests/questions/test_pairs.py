@@ -4,6 +4,7 @@ import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModel, AutoTokenizer
 
+from spacy_clinicalbert.encoder.batches import Grid
 from spacy_clinicalbert.encoder.checkpoints import load_checkpoint
 from spacy_clinicalbert.encoder.engines import last_hidden_state
 from spacy_clinicalbert.questions.pairs import Pair, find_frame, pair_passes, row_starts
@@ -28,7 +29,8 @@ def test_frame_is_what_the_tokenizer_puts_around_two_texts(kind, knows_pairs, tm
         ]
 
 
-def test_passes_are_bounded_and_give_each_pair_what_it_gets_alone(toy):
+@pytest.mark.parametrize("grid", [Grid(), Grid(8, 2)])
+def test_passes_are_bounded_and_give_each_pair_what_it_gets_alone(toy, grid):
     tokenizer, network = AutoTokenizer.from_pretrained(toy), AutoModel.from_pretrained(toy).eval()
     frame = find_frame(load_checkpoint(toy))
     texts = [
@@ -43,8 +45,11 @@ def test_passes_are_bounded_and_give_each_pair_what_it_gets_alone(toy):
     vectors = torch.full((int(starts[-1]), 32), torch.nan)
     sizes = []
     with torch.no_grad():
-        for inputs, kept, rows in pair_passes(pairs, frame, pad=0, max_items=40):
+        for inputs, kept, rows in pair_passes(
+            pairs, frame, pad=0, max_items=40, max_padding=4, grid=grid, max_length=39
+        ):
             sizes.append(inputs[0].size)
+            assert inputs[0].shape[1] % grid.length == 0 or inputs[0].shape[1] == 39
             hidden = last_hidden_state(network, *map(torch.from_numpy, inputs))
             vectors[torch.from_numpy(rows)] = hidden.view(-1, 32)[torch.from_numpy(kept)]
         assert len(sizes) > 1 and max(sizes) <= 40
