@@ -46,7 +46,10 @@ def whole_text(path: FilePath) -> str:
 
     RAISES (ValueError): It is not UTF-8, by the line.
     """
-    return _decode(Path(path).read_bytes(), path, 1)
+    raw = Path(path).read_bytes()
+    if raw.count(0) * 3 > len(raw):  # without a mark at its head, UTF-16 of plain letters passes for UTF-8
+        raise ValueError(f"{at(path, 1)} is not UTF-8, but looks like UTF-16. Convert the file.")
+    return _decode(raw, path, 1)
 
 
 def is_text(text: str) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from itertools import islice, zip_longest
 from typing import Any, Collection, Dict, Iterator, Optional, Sequence
 
@@ -68,10 +69,17 @@ def query_rows(url: str, query: str, fields: Collection[str] = ()) -> Iterator[R
     """Run a query.
 
     fields (Collection[str]): Columns whose names may not come twice.
-    YIELDS (Dict[str, Any]): Its rows, fetched a thousand at a time.
+    YIELDS (Dict[str, Any]): Its rows, fetched a thousand at a time. Bytes of SQLite's strings that are not UTF-8 become halves of surrogate pairs, as in
+        Python's names of files.
     RAISES (ValueError): The database cannot be reached, or stops, or has two columns for a field.
     """
     with _connected(_engine(url)) as connection, _named(url, "the query failed: try it in the database's own client"):
+        if (
+            connection.dialect.name == "sqlite"
+        ):  # nobody checks what it holds: one string that is not UTF-8 would end the run
+            connection.connection.dbapi_connection.text_factory = partial(
+                str, encoding="utf8", errors="surrogateescape"
+            )
         streamed = connection.execution_options(stream_results=True, yield_per=FETCHED)
         result = streamed.execute(_text(query))
         check_columns(list(result.keys()), fields, url)

@@ -56,6 +56,14 @@ def test_table_takes_rows_and_knows_them_again(url):
     assert before[1]["entities"] == '[{"start": 1}]' and before[2]["entities"] is None
 
 
+def test_a_string_that_is_not_utf8_ends_no_query(url):
+    with sqlalchemy.create_engine(url).begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE notes (id, text)"))
+        connection.execute(sqlalchemy.text("INSERT INTO notes VALUES (1, CAST(x'636166e9' AS TEXT)), (2, 'café')"))
+    rows = query_rows(url, "SELECT * FROM notes ORDER BY id")
+    assert list(rows) == [{"id": 1, "text": "caf\udce9"}, {"id": 2, "text": "café"}]
+
+
 def test_a_transaction_that_fails_changes_nothing(url):
     table = Table(url, "results", COLUMNS)
     table.create()

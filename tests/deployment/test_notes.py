@@ -116,19 +116,21 @@ def test_notes_of_a_folder_are_its_text_files_in_a_fixed_order(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(text.encode())
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe caf\xe9")
+    (tmp_path / "wide.txt").write_bytes("No mark at its head.".encode("utf-16-le"))
     source = Source(str(tmp_path), find_format(str(tmp_path)))
     assert list(read_notes(source)) == [
         Note(0, "b", "B\r\n"),
         Note(1, "bad", "", None, "its file is not UTF-8"),
         Note(2, "c", "C"),
-        Note(3, "a/1", "A1"),
-        Note(4, "a/2", "A2"),
+        Note(3, "wide", "", None, "its file is not UTF-8"),
+        Note(4, "a/1", "A1"),
+        Note(5, "a/2", "A2"),
     ]
-    assert count_notes(source) == 5
+    assert count_notes(source) == 6
     assert "1 files that do not end in .txt and 0 folders that are links" in passed_over(source)
     (tmp_path / "a/linked").symlink_to(tmp_path)
     assert "1 files that do not end in .txt and 1 folders that are links" in passed_over(source)
-    assert len(list(read_notes(source))) == 5
+    assert len(list(read_notes(source))) == 6
     for whole in (Source(str(tmp_path / "b.txt"), "text"), write_jsonl(tmp_path / "a.jsonl")):
         assert passed_over(whole) == ""
     one = str(tmp_path / "b.txt")
