@@ -178,8 +178,7 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
             if positive is not None and examined is not None and positive > examined:
                 continue
             if (
-                positive
-                and examined
+                examined
                 and _OF_POSITIVE.match(text, match.end("examined"))
                 and _EXTENSION.search(text, max(0, start - 80), start)
             ):
