@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 from xml.etree.ElementTree import Element
 
-from .docs import Reader, Record, check_span, make_reader, split_of
+from .docs import MISPLACED, Reader, Record, check_span, make_reader, split_of
 from .files import FilePath, xml_root
 
 _PLACE = ("id", "start", "end", "text", "comment")
@@ -58,6 +58,8 @@ def _record(file: Path, patient: str, label: Optional[str]) -> Record:
         else:
             unread[f"tags {tag.tag} without offsets"] += 1
     record.update(unread=unread, drops=drops)
+    if drops:
+        record["partial"] = True  # where they stand is not known
     if cats:
         record["cats"] = cats
     if not cats or entities:
@@ -80,7 +82,7 @@ def _read_entity(tag: Element, text: str, label: Optional[str], entities: List, 
         start, end = start - 1, end - 1
     check_span(text, start, end, where)
     if mention is not None and text[start:end].split() != mention.split():
-        drops.append(["entities whose text does not stand at their offsets", start, end])
+        drops.append([MISPLACED, start, end])
         return
     name = tag.attrib.get(label, tag.tag) if label else tag.tag
     entities.append(

@@ -82,11 +82,12 @@ def read_report(text: str) -> PathologyRecord:
             key = (found.field, str(found.value), found.extra.get("name"), found.apart)
             first, places = entries.setdefault(key, (found, []))
             places.append(_place(text, report, found))
-            if "suffix" in found.extra and "suffix" not in first.extra:  # what one place says of a category holds of it
-                entries[key] = (
-                    first._replace(attributes=(*first.attributes, ("suffix", found.extra["suffix"]))),
-                    places,
-                )
+            # What one place says of a category holds of it.
+            more = [
+                (name, of) for name, of in found.attributes if name in ("prefix", "suffix") and name not in first.extra
+            ]
+            if more:
+                entries[key] = (first._replace(attributes=(*first.attributes, *more)), places)
     record = PathologyRecord()
     for found, places in sorted(entries.values(), key=lambda each: min(each[1])):
         evidence = [Evidence(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))]

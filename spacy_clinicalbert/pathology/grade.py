@@ -38,7 +38,7 @@ _PATTERNS = re.compile(
     re.IGNORECASE,
 )
 _GRADE = re.compile(
-    rf"\bgrade(?:\s?\([^)\d]{{1,40}}\))?\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?:\s?-\s?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
+    rf"\bgrade(?:\s?\([^)\d]{{1,40}}\))?\W{{1,4}}(?:grade\s|G)?(?P<a>{_FIGURE})(?!\s?/\s?(?:2|II)(?!\w))(?:\s?(?:-|\bto\b)\s?G?(?P<b>{_FIGURE}))?(?:\s?(?:/|of)\s?(?:[34]|III|IV)\b)?",
     re.IGNORECASE,
 )
 # "Low grade, 3 of 12 nodes": the grade is said, and only a figure in brackets repeats it.
@@ -62,7 +62,7 @@ _NOT = re.compile(
 )
 # Grades of what is no tumour. A tumour that stands in front in the same sentence has the grade where a comma parts it from an inflammation
 # ("adenocarcinoma with chronic inflammation, grade 2").
-_SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia)\b"
+_SCALE = r"\b(?:response|regression|Mandard|Becker|Dworak|(?:steato)?hepatitis|\w*mucositis|(?:o?esophag|gastr|col|enter|duoden|cyst|prostat)itis|inflammation|(?:necro)?inflammatory|rejection|toxicity|(?:arterio|athero)sclerosis|steatosis|siderosis|chondromalacia)\b"
 _TUMOUR = r"(?:carcinoma|tumou?r\b|neoplasm|\w{2,12}oma\b)"
 _SCALE_BEFORE = re.compile(
     rf"{_SCALE}(?P<parted>(?:(?!histologic|nuclear|overall|{_TUMOUR}|differentiat)[^.;]){{0,40}})$",

@@ -47,7 +47,7 @@ _BACKWARD = (
     (
         "uninvolved",
         re.compile(
-            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?:\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:(?:is|are|was|were)\s)?not\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
+            rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?[:?]\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:(?:is|are|was|were)\s)?not\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -61,7 +61,7 @@ _BACKWARD = (
     (
         "involved",
         re.compile(
-            rf"{_MARGIN}\s(?:involved|involvement)\s?:\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}(?:within|<?\s?\d)|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
+            rf"{_MARGIN}\s(?:involved|involvement)\s?[:?]\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}(?:within|<?\s?\d)|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
         ),
     ),
@@ -94,9 +94,11 @@ _EXCISION = re.compile(
 )
 _UNTICKED = re.compile(r"_{2,}\s|\[\s{0,2}\]")  # a box of a form that was left empty
 _OTHER = re.compile(r"lymph|\bnerve", re.IGNORECASE)
-# An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :"; or what is not known.
+# "Margins are not free of tumor", "not entirely clear".
+_NOT_FREE = re.compile(r"\bnot\s(?:\w{1,12}\s)?(?:free|clear|negative)\b", re.IGNORECASE)
+# An item's name, with or without what was filled in: "MARGINS INVOLVED BY INVASIVE COMPONENT:", "Involvement (<1mm) :"; a question; or what is not known.
 _BLANK = re.compile(
-    r"(?:\sby\s[^.;:]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?:|\s(?:is\s)?(?:unknown|not\s(?:known|stated|specified|applicable|determined))\b",
+    r"(?:\sby\s[^.;:?]{0,45})?\s?(?:\([^)]{0,15}\)\s?)?[:?]|\s(?:is\s)?(?:unknown|not\s(?:known|stated|specified|applicable|determined))\b|\s(?:cannot|can\snot|could\snot)\sbe\s",
     re.IGNORECASE,
 )
 
@@ -140,6 +142,8 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
             value, start = "uninvolved", negation.start()
         if value == "involved" and _BLANK.match(text, end):
             continue
+        if value == "uninvolved" and _NOT_FREE.search(text, start, end):
+            value = "involved"
         taken[start - low : end - low] = b"\1" * (end - start)
         yield Found("margins", value, start, end)
 

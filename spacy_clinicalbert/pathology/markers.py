@@ -7,7 +7,7 @@ from .found import Found, Report
 from .marker_names import VOCABULARY
 
 _RESULT = r"(?P<result>positiv\w{1,3}|negativ\w{1,3}|not\s(?:expressed|amplified|overexpressed|detected)|indeterminate|equivocal|retained|intact|lost|no\sloss\b|loss\b(?!\s(?:is\s|was\s)?(?:not|absent))|detected\b|no\s(?:expression|staining|reactivity|amplification|over-?expression)|(?:(?:staining|expression)\s(?:is\s)?|(?<=:\s)|(?<=staining\s)|(?<=expression\s))(?:present|absent|preserved)\b|overexpressed|amplified|unamplified|non\W?amplified|wild\W?type|[+](?![\w])|(?<=[\w)])-(?=[\s,;.)/]|$))"
-_OTHERS = r"(?!\s(?:stain\w{0,3}\s)?for\b)(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?|tumou?rs|patients|cases|cancers|carcinomas)\b)"  # whose result it is instead
+_OTHERS = r"(?!\s(?:stain\w{0,3}\s)?for\b)(?!\s(?:is|are)\sdefined\b)(?! (?:surgical\s|resection\s|sentinel\s)?(?:margins?|(?:lymph\s)?nodes?|controls?|tumou?rs|patients|cases|cancers|carcinomas)\b)"  # whose result it is instead
 _ASIDE = r"(?:\s?\((?:[^)]{0,25})\))?"
 _HOW = r"(?:very\s)?(?:(?:diffusely|strongly|weakly|focally|patchy|focal|strong|weak|moderate|diffuse|cytoplasmic|nuclear|membranous|low|high|variably|variable|patchy)\s(?:and\s)?){0,3}"
 _RATIO = r"(?:\d{1,2}\.\d{1,2}[,;\s(]{1,3}(?=(?:not\s|non\W?|un)?amplified))?"  # of in situ hybridisation
@@ -24,7 +24,7 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 _SCORE = re.compile(
-    r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?(?:[\s:]{1,2}(?:positive|negative|equivocal))?[\s:=(]{1,3}(?=\d\+))(?P<value>[0-3]\+?)",
+    r"(?:[^.;\d]{0,30}\bscore\s?(?:of|[:=])?\s?|(?:\sprotein|\sexpression)?(?:\sby)?(?:\s\(?(?:IHC|immunohistochemistry)\)?)?(?:[\s:]{1,2}(?:positive|negative|equivocal))?[\s:=(]{1,3}(?=\d\+))(?P<value>[0-3](?:\+|(?!\+)))(?!\d|[.,]\d|\s?%|\s?(?:[/-]|to)\s?[1-9])",
     re.IGNORECASE,
 )
 _VARIANT = re.compile(r"\s(?:p\.)?[A-Z]\d{2,4}[A-Z]\b")  # "EGFR L858R"
@@ -36,6 +36,12 @@ _MUTATED = re.compile(
 # Of microsatellites: "MSI-H", "microsatellite instability: high", "MSI: stable (MSS)".
 _INSTABILITY = re.compile(
     r"(?:\s?\(MSI\))?(?:\s(?:status|testing|analysis|result|is|by\s(?:PCR|NGS|IHC)))?[\s:-]{1,3}(?:MSI-)?(?P<result>high|unstable|H(?![a-z&])|low|L(?![a-z])|stable|MSS(?![a-z]))",
+    re.IGNORECASE,
+)
+# That it is high is denied.
+_NOT_BEFORE_HIGH = re.compile(r"\b(?:no(?:\sevidence\sof)?|negative\sfor|without|absence\sof)\s$", re.IGNORECASE)
+_NOT_HIGH = re.compile(
+    r"\)?(?:\s?\([^)]{0,12}\))?\s?:?\s(?:(?:is|was)\s)?(?:not\s(?:detected|identified|seen|found|present)|absent|negative|no\b)",
     re.IGNORECASE,
 )
 _REPAIR = re.compile(r"microsatellite|\bMSI|mismatch|\bd?MMR\b|\bMLH|\bMSH|\bPMS")
@@ -107,8 +113,10 @@ _IN_WORD = re.compile(r"[A-Za-z]")
 
 def find_markers(report: Report) -> Iterator[Found]:
     """report (Report): The report. YIELDS (Found): `marker` with `name`: "positive", "negative", "indeterminate", "20%", "1+"."""
-    text = report.text
+    text, clinical = report.text, report.clinical
     for run in _runs(text):
+        if clinical[run[0][1].start()]:
+            continue
         for name, match in run:
             if (name in _KERATINS and _is_of_node(text, match)) or _LEGEND.search(
                 text, match.start() - 6, match.start()
@@ -161,7 +169,8 @@ def _alone(text: str, name: str, match: Match[str]) -> Iterator[Found]:
         yield _found(
             name, re.sub(r"\s", "", re.sub(r"less\sthan", "<", percent["value"].lower())), start, percent.end()
         )
-    if score := _SCORE.match(text, end):
+    score = _SCORE.match(text, end)
+    if score and not any(VOCABULARY.find(text, end, score.start("value"))):  # else it is the next marker's
         value = score["value"] if score["value"].endswith("+") else f"score {score['value']}"
         yield _found(name, value, start, score.end())
         if name == "HER2":
@@ -202,6 +211,10 @@ def _stability(text: str, match: Match[str]) -> Iterator[Found]:
             yield _found("MSI", "negative", start, end)
     elif state := _INSTABILITY.match(text, end):
         result = state["result"].lower()
+        if result[0] == "h" and (
+            _NOT_HIGH.match(text, state.end()) or _NOT_BEFORE_HIGH.search(text, max(0, start - 40), start)
+        ):
+            return  # it may be low or stable
         value = "positive" if result[0] in "hu" else "low" if result[0] == "l" else "negative"
         yield _found("MSI", value, start, state.end())
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, FrozenSet, Iterator, Match, NamedTuple, Optional
 
 from .found import INSIDE, NUMBER, STATIONS, TENS, WORDS, Found, Report, number, stretches
 from .node_forms import FORMS, FRACTION, RATIO
-from .predicates import judge
+from .predicates import KIND, NODES, judge
 
 _NUMBERS = {"none": 0, "single": 1}  # beside those of `number`
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50}
@@ -30,6 +30,13 @@ _MANY = 10  # nodes
 _CHAIN = 60  # characters from a fraction to the next one of the same list
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
+# "CK 5/6", a day: "on 5/6"
+_NAME_BEFORE = re.compile(r"(?:\b(?:CK|OCT|on|dated)|keratins?)[\s-]$", re.IGNORECASE)
+# "Extranodal extension in two of three positive nodes" counts among those that are positive.
+_EXTENSION = re.compile(
+    r"\bextra\W?(?:nodal|capsular)\s(?:tumou?r\s)?(?:extension|spread|invasion|growth)\b[^.;:]{0,40}$", re.IGNORECASE
+)
+_OF_POSITIVE = re.compile(rf"\s(?:positive|involved|metastatic)\s{KIND}{NODES}", re.IGNORECASE)
 # What is counted, where it is no nodes: "2/12 cores", "Cores involved: 2/12".
 _PIECES = r"(?:cores?|blocks?|sections?|fragments?|slides?|levels?(?!\s[\divx])|chips?|cassettes?|pieces?|quadrants?|foci|biops\w{1,4})\b"
 _OF_PIECES = re.compile(
@@ -170,6 +177,12 @@ def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Co
                 positive = 0
             if positive is not None and examined is not None and positive > examined:
                 continue
+            if (
+                examined
+                and _OF_POSITIVE.match(text, match.end("examined"))
+                and _EXTENSION.search(text, max(0, start - 80), start)
+            ):
+                continue
             if again := _AGAIN.match(text, end):
                 figures = _number(again.groupdict(), "positive"), _number(again.groupdict(), "examined")
                 if any(taken[again.start("examined") : again.end()]):
@@ -234,6 +247,7 @@ def _is_fraction_of_nodes(text: str, match: Match[str]) -> bool:
     return bool(
         (near or _WHOLE.search(text[max(0, match.start() - 60) : match.start()]))
         and not _SCORE.search(before)
+        and not _NAME_BEFORE.search(before)
         and not _PIECES_BEFORE.search(before)
         and not _HPF.match(text, match.end())
     )

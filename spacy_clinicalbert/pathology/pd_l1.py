@@ -28,11 +28,11 @@ _LEGEND = re.compile(r"\s?[-–—]\s?(?:no|low|high|negative|positive)\b", re.I
 
 def find_pd_l1(report: Report) -> Iterator[Found]:
     """report (Report): The report. YIELDS (Found): `marker` of the name "PD-L1": "50%" for a share of tumour cells, "CPS 20" for the combined score."""
-    text = report.text
+    text, clinical = report.text, report.clinical
     for low, high in stretches(text, _WORDS, 60, 90):
         for match in _SCORE.finditer(text, low, high):
             before = text[max(0, match.start() - 60) : match.start()]
-            if _MEANING.match(text, match.end()) or _MEANING_BEFORE.search(before):
+            if clinical[match.start()] or _MEANING.match(text, match.end()) or _MEANING_BEFORE.search(before):
                 continue
             sign = (match["sign"] or "").strip().lower()
             if (sign or "-" in match["value"]) and _LEGEND.match(text, match.end()):

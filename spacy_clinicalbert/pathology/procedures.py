@@ -8,11 +8,12 @@ from .found import Found, Report, stretches
 from .terms import load_terms, spaced
 
 _NOT_BEFORE = re.compile(
-    r"(?:previous|prior|history of|status post|s/p|needle track|ex:|possible|submitted for|(?:staging )?(?:system|protocol|checklist) for|on[\s.]{1,2}the|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
+    r"(?:previous|prior|history of|status post|s/p|needle track|ex:|possible|submitted for|(?:staging )?(?:system|protocol|checklist) for|on[\s.]{1,2}the|\bno(?=\s(?:[a-z]{2,10}\s)?$)|recommend\w*|suggest\w*|advis\w+|consider|refus\w+|declin\w+|planned|\b(?:margins?|lines?|edges?|planes?|surface) of)[\s.]{0,3}\S{0,10}\s?$",
     re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(
-    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?|pathologic parameters|checklist|protocol)\b|,?\s(?:partial or (?:radical|total)|radical or partial)\b",
+    r"[\s.]{1,3}(?:margins?|lines?|surface|site|plane|cavity|bed|edge|border|tracks?|pathologic parameters|checklist|protocol)\b|,?\s(?:partial or (?:radical|total)|radical or partial)\b"
+    r"|\s(?:(?:is|are|was|were|may be|should be|can be)\s)?(?:recommended|suggested|advised|planned|refused|declined)\b",
     re.IGNORECASE,
 )
 # What is written in more than one way, and the way that the record has it.

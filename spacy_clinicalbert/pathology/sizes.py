@@ -48,7 +48,7 @@ _THING = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci|(?:colloid(?:al)?|adenomat(?:ous|oid)|hyperplastic|fibr(?:ous|otic)|calcified|satellite|benign|(?<!and\s)cystic)\s(?:\w{1,12}\s)?nodul",
+    r"isolated|tumou?r\sbed|clearance|breslow|inva(?:sive|d\w{1,3})\sto\b|specimen|fragment|piece|tissue|lymph|node[^u]|polyp|margin|from|thick|depth|within(?!\sthe|\san?\s)|weigh|metasta|deposit|extend|adenoma|cassette|distance|in situ|free|uninvolved|consist|focus|foci|(?:colloid(?:al)?|adenomat(?:ous|oid)|hyperplastic|fibr(?:ous|otic)|calcified|satellite|benign|(?<!and\s)cystic)\s(?:\w{1,12}\s)?nodul",
     re.IGNORECASE,
 )
 # "carcinoma, grade 2 (3+2+1); 4 cm in greatest dimension"

@@ -31,6 +31,11 @@ _FIGURE = re.compile(
 _CLASSES = re.compile(r"\s?(?:and|or|to|-|/)\s?p?T[0-4]\b|\s(?:tumou?rs|only|lesions|disease)\b")
 _CLASSES_BEFORE = re.compile(r"T[0-4][a-d]?\s?(?:and|or|to|-|/)\s?p?$")
 _NO_GROUP = re.compile(r"fibrosis|trichrome|cirrhosis|kidney disease|METAVIR|scheuer", re.IGNORECASE)
+# What else has stages, in the same clause and without a T in between.
+_OTHER_STAGE = re.compile(
+    r"(?:hepatitis|cholangitis|endometriosis|sarcoidosis|\bCKD|\bNYHA|decubitus|pressure\s(?:ulcer|injury))\b(?:(?!\bp?T\d|TNM|AJCC)[^.;]){0,40}$",
+    re.IGNORECASE,
+)
 # "At this stage I would wait": a pronoun.
 _PRONOUN = re.compile(
     r"(?:\s(?:also|personally|do|did|have|had|am|can|cannot|could|may|might|must|shall|should|will|would|agree|believe|favou?r|feel|find|prefer|recommend|see|suggest|suspect|think|understand|wish)\b|['’](?:d|m|ve|ll)\b)"
@@ -110,6 +115,7 @@ def find_stage(report: Report) -> Iterator[Found]:
             if not (
                 clinical[match.start()]
                 or _NO_GROUP.search(text, max(0, match.start() - 60), match.end() + 15)
+                or _OTHER_STAGE.search(text, max(0, match.start() - 60), match.start())
                 or (match["value"] == "I" and _PRONOUN.match(text, match.end()))
             ):
                 system = (("system", "FIGO"),) if match["figo"] or match["late"] or match["behind"] else ()
@@ -128,6 +134,7 @@ def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional
     if value != "is":
         head = {"l": "1", "I": "1", "i": "1", "O": "0", "o": "0", "x": "X"}.get(value[0], value[0])
         value = head + value[1:].lower()
+    prefix = (prefix or "").strip().lower()
     attributes: Tuple[Tuple[str, str], ...] = (("prefix", prefix),) if prefix else ()
     how = match.groupdict().get("how") or ""
     suffix = "m" if match.groupdict().get("m") else ", ".join(re.sub(r"\s", "", each) for each in _HOW.findall(how))
@@ -137,4 +144,5 @@ def _found(field: str, match: Match[str], prefix: Optional[str], start: Optional
         prefixed = match.groupdict().get("prefix")
         start = match.start("prefix") if prefixed else match.string.rindex(field[1], 0, match.start("value"))
     end = match.end("how" if how else "value")
-    return Found(field, field[1] + value, start, end, attributes)
+    # A category of the clinicians is another one than the pathologist's, also where they agree.
+    return Found(field, field[1] + value, start, end, attributes, "c" if "c" in prefix else None)

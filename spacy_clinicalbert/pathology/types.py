@@ -22,6 +22,11 @@ _NEGATED = re.compile(
 # In a list of types what is said of one is said of those behind it: "no invasive carcinoma, ductal carcinoma in situ or lobular carcinoma in situ".
 _NO = re.compile(rf"\b{NO}\s(?:[a-z]{{1,12}}(?:\s|{STOP}\s)){{0,5}}$", re.IGNORECASE)
 _RULED_OUT = re.compile(r"\b(?:rule\sout|r/o|exclude|versus|vs\.?)\s(?:[a-z]{1,12}\s){0,5}$", re.IGNORECASE)
+_DIFFERENTIAL = re.compile(
+    r"\bdifferential(?:\sdiagnos[ie]s)?(?:\s(?:includes?|is|was|considerations?))?\s?:?\s(?:[a-z]{1,12}\s){0,5}$",
+    re.IGNORECASE,
+)
+_IN_SITU = re.compile(r"[\s-]in[\s-]situ\b", re.IGNORECASE)  # of a head that does not have it: "melanoma in situ"
 _SHORT = r"\)?(?:\s?\([^)]{0,12}\))?"
 _LISTED = re.compile(rf"{_SHORT},?[\s.]{{1,2}}(?:and/or|or|nor|and)\s(?:[a-z-]{{2,12}}\s){{0,2}}|\s\(", re.IGNORECASE)
 _COMMA = re.compile(rf"{_SHORT},\s", re.IGNORECASE)
@@ -30,7 +35,8 @@ _GOES_ON = re.compile(
 )
 _NOT_AFTER = re.compile(
     r"-[A-Z0-9]\b|\s(?:and|or)(?:\s[a-z]{1,20}){1,3}\s?:\s?not\sapplicable|\s(?:antigen|cocktail|markers?|patient|checklist|specimens?|protocol|staging|pathologic parameters|synoptic|template|cases)\b"
-    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)",
+    r"|(?:\s(?:component|features))?(?:\s\([^)]{0,12}\)|\))?\s?(?::|is|are|-)?\s?(?:not\s(?:identified|observed|present|seen|applicable|found|detected|specified|evident)|absent|none|no\b|n/?a\b)"
+    r"|\s(?:can\s?not|could\snot)\sbe\s(?:\w{1,12}\s)?(?:excluded|ruled\sout)\b|\s(?:is|are|was|were)\sruled\sout\b",
     re.IGNORECASE,
 )
 _KIND_OF_SHORT = r"(?i:papillary|clear\scell|chromophobe|conventional|invasive|infiltrating)"  # "papillary RCC"
@@ -138,14 +144,17 @@ def find_types(report: Report) -> Iterator[Found]:
         ):
             negated = match.end()
             continue
-        ruled_out = bool(_RULED_OUT.search(before))
-        if clinical[match.start()] or _NOT_BEFORE.search(before) or _NEGATED.search(before):
+        one_of_several = bool(_DIFFERENTIAL.search(before))
+        ruled_out = one_of_several or bool(_RULED_OUT.search(before))
+        if clinical[match.start()] or one_of_several or _NOT_BEFORE.search(before) or _NEGATED.search(before):
             negated = match.end() if ruled_out or _NO.search(before) or _NEGATED.search(before) else negated
             continue
-        if _NOT_AFTER.match(text, match.end()) or (name[-1] in "sS" and _IN_GENERAL.match(text, match.end())):
+        in_situ = _IN_SITU.match(text, match.end())
+        end = in_situ.end() if in_situ else match.end()
+        if _NOT_AFTER.match(text, end) or (name[-1] in "sS" and _IN_GENERAL.match(text, match.end())):
             continue
         tail = match.group()[len(name) :] if match.group().startswith(name) and "situ" not in name.lower() else ""
-        value = _normalised(name.replace(",", " ") + tail, dropped)
+        value = _normalised(name.replace(",", " ") + tail, dropped) + (" in situ" if in_situ else "")
         start = match.start()
         if value.startswith("papillary") and (kind := _TYPE_BEFORE.search(before)):
             value, start = f"{value}, type {_ROMAN.get(kind['type'].lower(), kind['type'])}", start - len(kind.group())
@@ -160,7 +169,7 @@ def find_types(report: Report) -> Iterator[Found]:
                 if "in situ" in value or value.startswith(("intratubular", "intraductal carcinoma"))
                 else ()
             )
-            yield Found("histologic_type", value, start, match.end(), attributes)
+            yield Found("histologic_type", value, start, end, attributes)
 
 
 def _is_listed(text: str, end: int, match: Match[str]) -> bool:

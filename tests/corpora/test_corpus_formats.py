@@ -6,6 +6,7 @@ import json
 import pytest
 
 from spacy_clinicalbert.corpora.docs import span_attributes, split_of
+from spacy_clinicalbert.corpora.i2b2_xml import i2b2_xml_records
 from spacy_clinicalbert.corpora.negex import _find
 from spacy_clinicalbert.corpora.splits import fingerprint
 from tests.corpora.files import TEXT, read, spans, write_csv, write_lines
@@ -217,3 +218,10 @@ def test_dialogues_reads_both_corpora(tmp_path):
     )
     (doc,), _ = read("dialogues", path)
     assert (doc._.note_id, doc._.reference_summary) == ("D2N1", "Note.")
+
+
+def test_i2b2_xml_does_not_take_lost_entities_for_none(tmp_path):
+    file = tmp_path / "220-01.xml"
+    file.write_text('<r><TEXT>No pain.</TEXT><TAGS><P id="1" start="0" end="4" text="pain"/></TAGS></r>')
+    (record,) = i2b2_xml_records(file)
+    assert record["partial"] and len(record["drops"]) == 1

@@ -254,3 +254,35 @@ def test_figures_time_grows_with_length_alone(piece, process_seconds):
 
     read_report(text(1000))
     assert process_seconds(read_report, text(16_000)) < 24 * max(process_seconds(read_report, text(2000)), 0.002)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Isolated tumor cells measuring 0.15 mm.", []),
+        ("One sentinel lymph node contains isolated tumor cells (0.1 mm).", []),
+        ("Residual tumor bed measures 3.0 cm.", []),
+        ("No residual carcinoma. Tumor bed 2.5 cm.", []),
+        ("Tumor clearance 2 mm.", []),
+        ("Malignant melanoma, Breslow 1.2 mm.", []),
+        ("Melanoma, invasive to 1.1 mm.", []),
+        ("A tumor bed is seen. The carcinoma measures 4 mm.", [[4]]),
+    ],
+)
+def test_sizes_are_those_of_the_tumour_across(text, expected):
+    assert values(text, "tumour_size") == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Histologic grade: G1-G2.", ["G1-G2"]),
+        ("Carcinoma, grade 2 to 3.", ["G2-G3"]),
+        ("Carcinoma, grade I/II.", []),
+        ("Carcinoma, grade I/III.", ["G1"]),
+        ("Carcinoma, grade 2/3.", ["G2"]),
+        ("Grade 3 chronic gastritis.", []),
+    ],
+)
+def test_grades_of_two_are_not_the_first_alone(text, expected):
+    assert values(text, "grade") == expected

@@ -67,3 +67,19 @@ def test_margins_are_read_clause_by_clause(text, expected):
 )
 def test_margins_evidence_is_understood_alone(text, evidence):
     assert [place.text for value in read_report(text).margins for place in value.evidence] == [evidence]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Margins are not free of tumor.", ["involved"]),
+        ("Margins not clear.", ["involved"]),
+        ("The margins are not entirely free of carcinoma.", ["involved"]),
+        ("Are the margins involved? No", ["uninvolved"]),
+        ("Margins involved? Yes", ["involved"]),
+        ("Margin involvement cannot be excluded.", []),
+        ("Margin involvement cannot be assessed.", ["not assessable"]),
+    ],
+)
+def test_margins_are_not_taken_for_their_opposite(text, expected):
+    assert margins(text) == expected

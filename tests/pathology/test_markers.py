@@ -88,3 +88,31 @@ def test_markers_are_written_in_several_ways(text, expected):
 )  # fmt: skip
 def test_markers_stand_in_lists_tables_and_sentences(text, expected):
     assert markers(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        # a score is not the first figure of a larger one, nor a share, nor the end of a range
+        ("PD-L1 combined positive score 20.", {("PD-L1", "CPS 20")}),
+        ("PD-L1 expression: tumor proportion score 0% (negative).", {("PD-L1", "0%")}),
+        ("ER: positive, H-score 270. PR: H score: 180.", {("ER", "positive")}),
+        ("ER Allred score 3/8.", set()),
+        ("HER2: Negative (score 0-1+).", {("HER2", "negative")}),
+        ("HER2: 1+/2+.", set()),
+        ("HER2 score 2+.", {("HER2", "2+")}),
+        # nor that of the next marker
+        ("ER: positive, PR: positive, score 3.", {("ER", "positive"), ("PR", "positive"), ("PR", "score 3")}),
+        # what a result means, and what is denied
+        ("ER positive is defined as more than 1% of tumor nuclei.", set()),
+        ("MSI-H: not detected.", set()),
+        ("Microsatellite instability high (MSI-H) was not identified.", set()),
+        ("Negative for MSI-H.", {("MSI", "negative")}),
+        ("No evidence of MSI-high.", set()),
+        ("Microsatellite instability: MSI-H detected.", {("MSI", "positive")}),
+        # what the clinicians know
+        ("Clinical history: ER positive breast cancer, HER2 3+, PD-L1 CPS 10. Diagnosis: fibrosis.", set()),
+    ],
+)
+def test_markers_are_not_taken_for_another_result(text, expected):
+    assert markers(text) == expected

@@ -92,3 +92,18 @@ def test_nodes_of_numbered_specimens_are_apart():
 def test_nodes_list_goes_on_behind_a_total():
     text = "Lymph nodes uninvolved by neoplasia (0/9), thus distributed: right cardiac: 0/4. short gastrics: 0/5."
     assert [value for value, _ in parts(text)] == [9, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "text, examined, positive",
+    [
+        ("CK 5/6 is positive in the lymph node.", [], []),
+        ("OCT 3/4 and cytokeratin 8/18 stain the lymph node.", [], []),
+        ("On 5/6 the patient had a lymph node biopsy.", [], []),
+        ("Metastatic carcinoma in 3/14 lymph nodes. Extranodal extension in 2/3 positive nodes.", [14], [3]),
+        ("Extracapsular extension is seen in two of three involved lymph nodes.", [], []),
+        ("Extranodal extension: absent. 2/3 positive nodes.", [3], [2]),
+    ],
+)
+def test_nodes_are_not_counted_by_other_figures(text, examined, positive):
+    assert counts(text) == (examined, positive)

@@ -245,3 +245,19 @@ def test_rules_read_where_the_tumour_is(text, field, expected):
 )  # fmt: skip
 def test_rules_read_more_forms_of_each_field(text, field, expected):
     assert values(text, field) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Re-excision is recommended.", []),
+        ("Recommend re-excision.", []),
+        ("Biopsy recommended. Mastectomy is planned.", []),
+        ("Consider lymph node dissection.", []),
+        ("No biopsy was performed. The patient refused mastectomy.", []),
+        ("Margins: No. Biopsy: carcinoma.", ["biopsy"]),
+        ("Skin, excision. Complete excision is recommended.", ["excision"]),
+    ],
+)
+def test_procedures_are_those_that_were_done(text, expected):
+    assert values(text, "procedure") == expected

@@ -84,3 +84,19 @@ def test_types_evidence_begins_with_the_name():
 )  # fmt: skip
 def test_types_are_named_in_the_usual_order(text, expected):
     assert types(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Adenocarcinoma in situ.", [("adenocarcinoma in situ", True)]),
+        ("Melanoma\nin situ, 3 mm.", [("melanoma in situ", True)]),
+        ("Invasive melanoma with melanoma in situ.", [("invasive melanoma", False), ("melanoma in situ", True)]),
+        ("Squamous cell carcinoma cannot be excluded.", []),
+        ("Squamous cell carcinoma is ruled out.", []),
+        ("The differential diagnosis includes adenocarcinoma and mesothelioma.", []),
+        ("Differential diagnosis: small cell carcinoma, melanoma and lymphoma.", []),
+    ],
+)
+def test_types_are_no_others_and_none_that_is_only_thought_of(text, expected):
+    assert [(value.value, value.in_situ) for value in read_report(text).histologic_type] == expected
