@@ -8,10 +8,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..corpora.files import at, is_text, open_file
 from ..corpora.public import held_out_records, public_corpora, training_records
+from ..corpora.splits import splits_digest
 from .config import Source
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,12 @@ def source_files(name: str, source: Source) -> List[Path]:
             f"({', '.join(_ENDINGS)}). Paths count from the folder that the command runs in."
         )
     return files
+
+
+def source_state(name: str, source: Source) -> Tuple[List[Tuple[str, int, int]], Optional[str]]:
+    """What the text of a source follows from, beside its settings: path, size and time of each file, and a digest of what is held out of public corpora."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in source_files(name, source)]
+    return files, splits_digest() if source.format == "public" else None
 
 
 def read_notes(name: str, source: Source, reading: Reading) -> Iterator[str]:
