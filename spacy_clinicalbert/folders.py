@@ -1,9 +1,38 @@
-"""Folders that a run writes, and that a kill leaves whole."""
+"""Folders and files that a run writes, and that a kill or a full disk leaves whole."""
 
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Callable, Iterator, List, Optional
+
+from filelock import FileLock
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file beside its place, and move it there when it is written.
+
+    path (Path): The place; what is there is replaced.
+    YIELDS (Path): The file to write.
+    """
+    part = path.with_name(path.name + ".part")
+    yield part
+    part.replace(path)
+
+
+def make_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Have a folder written, unless it is there. Runs that want the same one at one time wait for the first.
+
+    folder (Path): The place.
+    write (Callable[[Path], None]): Gets an empty folder to write into.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            with whole_folder(folder) as part:
+                write(part)
 
 
 @contextmanager

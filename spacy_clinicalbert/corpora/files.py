@@ -22,7 +22,7 @@ def at(path: FilePath, number: int) -> str:
 
 def open_file(path: FilePath) -> IO[bytes]:
     """Open a file to read its bytes, unpacked if its name ends in .gz."""
-    return gzip.open(path, "rb") if str(path).endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if str(path).lower().endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
 
 
 def text_lines(path: FilePath) -> Iterator[Tuple[int, str]]:

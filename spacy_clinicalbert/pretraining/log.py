@@ -7,6 +7,8 @@ from typing import Any, Dict
 
 from tqdm import tqdm
 
+from ..folders import whole_file
+
 
 class RunLog:
     """Writes to `log.jsonl` (and `tensorboard/`) of an output folder, for one process of the run only.
@@ -29,7 +31,8 @@ class RunLog:
             return
         rows = self._path.read_text(encoding="utf8").splitlines(keepends=True) if step and self._path.is_file() else []
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
-        self._path.write_text("".join(kept), encoding="utf8")
+        with whole_file(self._path) as part:
+            part.write_text("".join(kept), encoding="utf8")
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter

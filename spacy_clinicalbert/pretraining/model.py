@@ -45,6 +45,7 @@ def load_network(
         if Path(source).is_dir():
             check_sizes(config, Path(source))
     else:
+        _check_names(encoder.config or {})
         named = {"pad_token_id": new.pad_token_id, "vocab_size": len(new)}
         config = AutoConfig.for_model(**{**(encoder.config or {}), **named})
     rates = {name: getattr(config, name) for name in (*_DROPOUT, *_ATTENTION_DROPOUT) if hasattr(config, name)}
@@ -82,6 +83,14 @@ def set_dropout(config: Any, dropout: Optional[float], attention_dropout: Option
         for name in names:
             if rate is not None and hasattr(config, name):
                 setattr(config, name, rate)
+
+
+def _check_names(config: Dict[str, Any]) -> None:
+    """transformers takes any name, and leaves the setting that was meant as it is."""
+    known = AutoConfig.for_model(config["model_type"])
+    unknown = [name for name in config if not hasattr(known, name)]
+    if unknown:
+        raise ValueError(f"[encoder.config] has what a {known.model_type} does not know: {', '.join(unknown)}.")
 
 
 def _check(name: str, network: Any, info: Dict[str, Any]) -> None:

@@ -3,17 +3,17 @@ made once; several processes share them."""
 
 import json
 import logging
-import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from transformers import AutoTokenizer
 
+from ..folders import make_once, whole_file
 from .concepts import make_finder
 from .config import Concepts, Pretraining, Source
-from .texts import Reading, read_notes, source_files
+from .texts import Reading, read_notes, source_state
 from .tokens import TokenCache, open_tokens
 from .vocabulary import base_tokenizer, learn_vocabulary, new_tokenizer, pieces_per_word, weighted
 
@@ -66,24 +66,22 @@ def _vocabulary(config: Pretraining, old: Optional[Any], cache: Path) -> Any:
             raise ValueError('Training from nothing has no vocabulary yet: set mode = "replace" in [vocabulary].')
         return old
     base = old or new_tokenizer(bool(config.encoder.lowercase))
-    sources = [[name, source.model_dump(), _stamp(name, source)] for name, source in config.corpus.sources.items()]
+    sources = [
+        [name, source.model_dump(), source_state(name, source)] for name, source in config.corpus.sources.items()
+    ]
     key = json.dumps([settings.model_dump(), base.backend_tokenizer.to_str(), sources])
     folder = cache / f"vocabulary-{sha256(key.encode()).hexdigest()[:12]}"
-    if not folder.is_dir():
+
+    def learn(part: Path) -> None:
         learned = learn_vocabulary(base, _training_notes(config), settings)
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
         learned.save_pretrained(part)
-        part.rename(folder)
         logger.info("A vocabulary of %d wordpieces", len(learned))
+
+    make_once(folder, learn)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     return tokenizer
-
-
-def _stamp(name: str, source: Source) -> List[Any]:
-    return [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in source_files(name, source)]
 
 
 def _training_notes(config: Pretraining) -> Iterator[str]:
@@ -97,12 +95,17 @@ def _report(config: Pretraining, old: Optional[Any], tokenizer: Any, cache: Path
     report: Dict[str, Any] = {"size": len(tokenizer), "base_size": len(old) if old else 0, "sets": {}}
     for name, source in config.validation.sets.items():
         key = json.dumps(
-            [_stamp(name, source), source.model_dump(), [t and t.backend_tokenizer.to_str() for t in (old, tokenizer)]]
+            [
+                source_state(name, source),
+                source.model_dump(),
+                [t and t.backend_tokenizer.to_str() for t in (old, tokenizer)],
+            ]
         )
         path = cache / f"{name}-words-{sha256(key.encode()).hexdigest()[:12]}.json"
         if not path.is_file():
             notes = [note.replace(source.hole or "\0", " ") for note in read_notes(name, source, Reading())]
             counts = {"after": pieces_per_word(tokenizer, notes), "before": old and pieces_per_word(old, notes)}
-            path.write_text(json.dumps(counts), encoding="utf8")
+            with whole_file(path) as part:
+                part.write_text(json.dumps(counts), encoding="utf8")
         report["sets"][name] = json.loads(path.read_text(encoding="utf8"))
     return report

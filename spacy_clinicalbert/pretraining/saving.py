@@ -59,7 +59,7 @@ def load_checkpoint(folder: Path, network: Any, optimizer: Any) -> Progress:
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-    except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # torch raises whatever its unpickler does
         raise _unreadable(folder, error) from None
     return progress
 

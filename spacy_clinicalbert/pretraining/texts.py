@@ -8,10 +8,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ..corpora.files import at, is_text, open_file
 from ..corpora.public import held_out_records, public_corpora, training_records
+from ..corpora.splits import splits_digest
 from .config import Source
 
 logger = logging.getLogger(__name__)
@@ -57,18 +58,28 @@ def source_files(name: str, source: Source) -> List[Path]:
     """
     path = Path(source.path)
     if source.format == "public":
-        files = [file for file in (path / (source.corpus or name)).rglob("*") if file.is_file()]
+        corpus = source.corpus or name
+        if corpus not in public_corpora(path):
+            raise ValueError(f"'{path}' has no public corpus '{corpus}'.")
+        found = (path / corpus).rglob("*")
     elif path.is_dir():
-        endings = [end for end, kind in _ENDINGS.items() if source.format in (None, kind)]
-        files = [file for file in path.rglob("*") if file.name.endswith(tuple(endings)) and file.is_file()]
+        kinds = _READERS if source.format is None else (source.format,)
+        found = (file for file in path.rglob("*") if _kind(file) in kinds)
     else:
-        files = [Path(found) for found in glob(source.path, recursive=True)]
+        found = [path] if path.is_file() else map(Path, glob(source.path, recursive=True))
+    files = sorted(file for file in found if file.is_file())
     if not files:
         raise ValueError(
             f"The source '{name}' has no files: '{source.path}' is no file, pattern or folder with text in a known format "
             f"({', '.join(_ENDINGS)}). Paths count from the folder that the command runs in."
         )
-    return sorted(files)
+    return files
+
+
+def source_state(name: str, source: Source) -> Tuple[List[Tuple[str, int, int]], Optional[str]]:
+    """What the text of a source follows from, beside its settings: path, size and time of each file, and a digest of what is held out of public corpora."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in source_files(name, source)]
+    return files, splits_digest() if source.format == "public" else None
 
 
 def read_notes(name: str, source: Source, reading: Reading) -> Iterator[str]:
@@ -91,35 +102,37 @@ def read_notes(name: str, source: Source, reading: Reading) -> Iterator[str]:
         else:
             reading.miss("notes without text", place)
     if reading.unreadable:
-        logger.warning("The source '%s': not read: %s", name, "; ".join(reading.places))
+        n_missed = sum(reading.unreadable.values())
+        logger.warning("The source '%s': %d not read, the first: %s", name, n_missed, "; ".join(reading.places))
 
 
 def _all_texts(name: str, source: Source, reading: Reading) -> Iterator[Any]:
+    files = source_files(name, source)
     if source.format == "public":
         corpus = source.corpus or name
-        if corpus not in public_corpora(source.path):
-            raise ValueError(f"'{source.path}' has no public corpus '{corpus}'.")
         records = (record for _, record in training_records(source.path, only=corpus))
         if source.split not in (None, "train"):
             records = (record for record in held_out_records(source.path, corpus, source.split))
         for record in records:
             yield f"{corpus} {record.get('id')}", record["text"]
         return
-    for path in source_files(name, source):
+    for path in files:
         kind: Optional[str] = source.format or _kind(path)
         if kind is None:
             raise ValueError(
                 f"The format of '{path}' does not follow from its name. Set format in the source '{name}'."
             )
+        if source.split is not None and kind in ("txt", "spacy"):
+            raise ValueError(f"'{path}' of the source '{name}' says nothing of splits: take out split.")
         try:
             yield from _READERS[kind](path, source.split, reading)
-        except (EOFError, KeyError, OSError, ValueError, zlib.error) as error:
+        except (EOFError, KeyError, NotImplementedError, OSError, TypeError, ValueError, zlib.error) as error:
             # Also gzip's BadGzipFile and Arrow's errors; the text of an error could hold a note.
             reading.miss(f"shards that cannot be read ({type(error).__name__})", f"'{path}'")
 
 
 def _kind(path: Path) -> Optional[str]:
-    return next((kind for end, kind in _ENDINGS.items() if path.name.endswith(end)), None)
+    return next((kind for end, kind in _ENDINGS.items() if path.name.lower().endswith(end)), None)
 
 
 def _read_jsonl(path: Path, split: Optional[str], reading: Reading) -> Iterator[Any]:

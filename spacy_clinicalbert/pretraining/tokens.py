@@ -3,7 +3,6 @@ more than fit there. Beside each wordpiece stand flags: where words and concepts
 
 import json
 import logging
-import shutil
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Tuple
 
 import numpy
 
-from ..corpora.splits import splits_digest
+from ..folders import make_once
 from .config import Source
-from .texts import Reading, read_notes, source_files
+from .texts import Reading, read_notes, source_state
 from .vocabulary import text_tokenizer
 
 logger = logging.getLogger(__name__)
@@ -68,19 +67,13 @@ def open_tokens(
     RAISES (ValueError): Nothing of the source can be read.
     """
     folder = cache / f"{name}-{_fingerprint(name, source, tokenizer, concepts_key, seed)}"
-    if not folder.is_dir():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        _write(part, name, source, tokenizer, find_concepts, seed)
-        part.rename(folder)
+    make_once(folder, lambda part: _write(part, name, source, tokenizer, find_concepts, seed))
     return TokenCache(folder)
 
 
 def _fingerprint(name: str, source: Source, tokenizer: Any, concepts_key: str, seed: int) -> str:
-    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in source_files(name, source)]
     settings = source.model_dump(exclude={"weight", "licence"})
-    held_out = splits_digest() if source.format == "public" else None
+    files, held_out = source_state(name, source)
     key = [_VERSION, files, settings, tokenizer.backend_tokenizer.to_str(), concepts_key, seed, held_out]
     return sha256(json.dumps(key).encode()).hexdigest()[:12]
 

@@ -12,7 +12,7 @@ import torch
 
 from ..encoder.engines import autocast
 from ..encoder.network_types import usable_positions
-from ..folders import step_folders
+from ..folders import step_folders, whole_file
 from ..signals import StopSignals
 from .batches import Batches, held_out_batches, make_collator, split_batch
 from .blocks import Frame
@@ -65,7 +65,8 @@ def pretrain(config: Pretraining, output: Path, resume: bool = False, prepare_on
         prepared = prepare(config)
     if accelerator.is_main_process:
         output.mkdir(parents=True, exist_ok=True)
-        config.to_config().to_disk(output / "config.cfg")
+        with whole_file(output / "config.cfg") as part:
+            config.to_config().to_disk(part)
     with StopSignals() as stop:
         Run(config, prepared, output, accelerator, resume).train(stop)
     accelerator.end_training()
@@ -83,18 +84,15 @@ def _check_shares(config: Pretraining, n_processes: int) -> None:
 
 
 def _check_output(config: Pretraining, output: Path, resume: bool) -> None:
-    before = output / "config.cfg"
-    if not resume:
-        if before.exists():
-            raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
-        return
+    before, checkpoints = output / "config.cfg", step_folders(output)
+    if not resume and (before.exists() or checkpoints):
+        raise ValueError(f"'{output}' holds a run already. Go on with --resume, or name another folder.")
     if not before.is_file():
-        if step_folders(output):
+        if checkpoints:
             raise ValueError(
                 f"'{output}' has checkpoints without a config.cfg, so they cannot be resumed. Put it back, or name another folder."
             )
         return
-    checkpoints = step_folders(output)
     n_done = read_progress(checkpoints[-1]).step if checkpoints else 0
     changed = changes_of_run(read_config(before), config, n_done)
     if changed:
@@ -147,7 +145,8 @@ class Run:
         if accelerator.device.type == "cpu" and accelerator.num_processes == 1 and decoder is not None:
             # The decoder's gradient is whole; that of the words of a batch is added to it without zeros for the others.
             embeddings.sparse = decoder.weight is embeddings.weight
-        self._saved_step = -1
+        # Before the first step there is nothing to save, and what a checkpoint holds is not written once more.
+        self._saved_step = self.progress.step
         self.masked_lm = MaskedLM(self.network)
         self.model, self.optimizer = accelerator.prepare(self.masked_lm, optimizer)
         self.batches = Batches(config, prepared.sources, tokenizer, self.progress.cursors)
@@ -234,6 +233,10 @@ class Run:
                 accelerator.backward(loss * n_processes)  # which takes the mean over processes
             total += loss.detach()
         norm = accelerator.clip_grad_norm_(self.model.parameters(), self.config.optimizer.grad_clip)
+        if not torch.isfinite(norm):  # nor would be the weights, of this step and all others
+            raise ValueError(
+                f"The gradient of step {step + 1} is not finite: training diverged. Begin a new run with a lower learn_rate or more warmup_steps."
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return total, norm, rate
@@ -258,10 +261,10 @@ class Run:
             progress.stale += 1
 
     def _checkpoint(self) -> None:
+        self._save("model-last")  # first: the checkpoint of the last step says that all is written
         self.progress.cursors = self.batches.cursors
         save_checkpoint(self.output, self.network, self.optimizer, self.progress)
         self._saved_step = self.progress.step
-        self._save("model-last")
 
     def _save(self, name: str) -> None:
         card = write_card(self.config, self.prepared, self.progress, self.batches.passes())

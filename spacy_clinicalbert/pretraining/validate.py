@@ -57,7 +57,7 @@ def validate(
     loss = found["loss"] / max(found["targets"], 1)
     return {
         "loss": loss,
-        "perplexity": math.exp(loss),
+        "perplexity": math.exp(loss) if loss < 700 else math.inf,  # beyond, Python raises
         "accuracy": found["correct"] / max(found["targets"], 1),
         "term_accuracy": found["terms_correct"] / found["terms"] if found["terms"] else math.nan,
         "bits_per_character": found["loss"] / math.log(2) / max(found["characters"], 1),

@@ -1,6 +1,7 @@
 import gzip
 import json
 import logging
+import zlib
 
 import pyarrow
 import pytest
@@ -63,6 +64,22 @@ def test_folder_of_several_formats_and_a_pattern(tmp_path):
     assert read(tmp_path / "notes", format="spacy")[0] == TEXTS
 
 
+def test_names_in_capitals_and_with_brackets_are_read_and_folders_of_a_pattern_passed_over(tmp_path):
+    folder = tmp_path / "notes" / "2020"
+    write(tmp_path / "notes", "jsonl.gz")
+    (tmp_path / "notes" / "a.jsonl.gz").rename(tmp_path / "notes" / "A.JSONL.GZ")
+    write(folder, "txt")
+    (folder / "z0.txt").rename(folder / "Z[0].TXT")
+    assert read(tmp_path / "notes") == read(tmp_path / "notes" / "**") and len(read(tmp_path / "notes")[0]) == 4
+    assert read(folder / "Z[0].TXT")[0] == TEXTS[:1]
+
+
+@pytest.mark.parametrize("kind", ["txt", "spacy"])
+def test_split_of_what_has_none_is_an_error(kind, tmp_path):
+    with pytest.raises(ValueError, match="of the source 'notes' says nothing of splits"):
+        read(write(tmp_path / "notes", kind), split="dev")
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_split_takes_the_rows_that_say_so(kind, tmp_path):
     write(tmp_path / "notes", kind)
@@ -81,6 +98,17 @@ def test_damaged_shard_is_counted_and_the_others_are_read(kind, tmp_path, caplog
     assert texts[-2:] == TEXTS and reading.notes == len(texts)
     assert sum(reading.unreadable.values()) == 1 and shard.name in reading.places[0]
     assert shard.name in caplog.text and "SECRET" not in caplog.text
+
+
+def test_file_of_another_kind_is_counted_and_the_log_says_how_many_there_are(tmp_path, caplog):
+    folder = write(tmp_path / "notes", "jsonl")
+    (folder / "b.spacy").write_bytes(zlib.compress(b"\x03"))  # msgpack of a number
+    with (folder / "a.jsonl").open("a") as file:
+        file.write("[]\n" * 30)
+    with caplog.at_level(logging.WARNING, logger="spacy_clinicalbert"):
+        texts, reading = read(folder)
+    assert texts == TEXTS and sorted(reading.unreadable.values()) == [1, 30]
+    assert "31 not read" in caplog.text
 
 
 def test_damaged_note_is_counted_and_named_and_the_others_are_read(tmp_path, caplog):
@@ -124,5 +152,6 @@ def test_public_corpus_leaves_out_what_is_held_out(tmp_path):
     test, _ = read(tmp_path, format="public", corpus="mtsamples", split="test")
     assert train and dev and test and not set(train) & {*dev, *test}
     assert len(dev) + len(test) + len(train) <= 60  # copies of held-out notes are in none
-    with pytest.raises(ValueError, match="no public corpus 'tcga_tnm'"):
-        read(tmp_path, format="public", corpus="tcga_tnm")
+    for look in (read, lambda path, **settings: source_files("notes", Source(path=str(path), **settings))):
+        with pytest.raises(ValueError, match="no public corpus 'tcga_tnm'"):
+            look(tmp_path, format="public", corpus="tcga_tnm")
