@@ -193,6 +193,30 @@ def test_two_processes_train_as_one(make_run, tmp_path):
             assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
 
 
+def test_processes_that_do_not_find_each_other_are_an_error(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("accelerate.Accelerator", lambda **_: SimpleNamespace(num_processes=1, is_main_process=True))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 processes were started, and 1 found each other"):
+        pretrain(make_run(), tmp_path / "run")
+
+
+def test_run_from_nothing_and_its_card(make_run, tmp_path):
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = make_run(
+        pretraining={"max_steps": 3},
+        encoder={"name": None, "lowercase": True, "config": {"model_type": "bert", **sizes}},
+        vocabulary={"mode": "replace", "size": 400},
+    )
+    config.corpus.sources["notes"].licence = "CC BY 4.0"
+    pretrain(config, tmp_path / "run")
+    network = AutoModelForMaskedLM.from_pretrained(tmp_path / "run" / "model-last")
+    assert network.config.vocab_size == len(AutoTokenizer.from_pretrained(tmp_path / "run" / "model-last"))
+    card = (tmp_path / "run" / "model-last" / "README.md").read_text(encoding="utf8")
+    figures = rows(tmp_path / "run", "dev")[-1]
+    assert "from nothing (a new bert)" in card and "| notes | CC BY 4.0 | 20 |" in card
+    assert f"| dev | {figures['loss']:.3f} | {figures['perplexity']:.3f} | {figures['accuracy']:.3f} |" in card
+
+
 def test_next_sentence_run(make_run, tmp_path):
     pretrain(make_run(objective={"next_sentence": True, "units": "wordpieces"}), tmp_path / "run")
     assert AutoModelForMaskedLM.from_pretrained(tmp_path / "run" / "model-last").config.architectures == [

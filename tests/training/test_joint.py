@@ -181,7 +181,8 @@ def test_labels_that_are_listed_hold_for_stock_components_too(joint_config):
     config = joint_config()
     listener = {"@architectures": "spacy-clinicalbert.Listener.v1", "upstream": "clinicalbert"}
     model = {"@architectures": "spacy.TextCatParametricAttention.v1", "exclusive_classes": False, "tok2vec": listener}
-    config["nlp"]["pipeline"][-1] = "note_type"
+    names = config["nlp"]["pipeline"]
+    names[names.index("clinical_note_classifier")] = "note_type"
     config["components"]["note_type"] = {"factory": "textcat_multilabel", "model": model}
     config["corpora"]["train"]["annotated"]["mtsamples"] = {"note_type": ["progress"]}
     assert list(find_labels(config)["note_type"]) == ["progress"]

@@ -1,7 +1,10 @@
 """Notes that are hard to take, through the whole pipeline of configs/joint.cfg: each is annotated, or lost alone and loudly."""
 
+import configparser
+
 import pytest
 
+from tests.training.conftest import ROOT
 from tests.training.test_joint import HEADS
 
 HOSTILE = {
@@ -27,9 +30,21 @@ def test_hostile_notes_are_annotated_alone_and_in_a_batch(joint_nlp):
     groups = {"sections", "section_heads", "entities", "chemicals_diseases", "assertions", "windows", "summary"}
     for text, doc in zip(texts, docs):
         assert set(doc.spans) == groups and set(doc.cats) == {"progress", "radiology"}
+        assert not list(doc._.pathology.values())
         (spans, ents, cats), (spans_alone, ents_alone, cats_alone) = found_in(doc), found_in(joint_nlp(text))
         assert spans == spans_alone and cats == cats_alone
         assert [ent.text for ent in ents] == [ent.text for ent in ents_alone]
+
+
+def test_pipeline_has_every_component_of_the_project(joint_nlp):
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf8")
+    rows = parser["options.entry_points"]["spacy_factories"].strip().splitlines()
+    assert {joint_nlp.get_pipe_meta(name).factory for name in joint_nlp.pipe_names} == {
+        row.split(" = ")[0] for row in rows
+    }
+    report = joint_nlp("Right kidney, radical nephrectomy. Pathologic stage: pT1a NX.")
+    assert [value.value for value in report._.pathology.pT] == ["T1a"]
 
 
 def test_encoder_runs_once_for_all_heads(joint_nlp, monkeypatch):
