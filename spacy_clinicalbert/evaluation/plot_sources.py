@@ -189,9 +189,11 @@ def confusion(mistakes: Mistakes, task: str) -> Dict[Tuple[str, str], int]:
     for row in mistakes.categories:
         missed = [label for label in row.gold if label not in dict(row.found)]
         extra = [label for label, _ in row.found if label not in row.gold]
-        for one in missed or [NOTHING]:
-            for other in extra or [NOTHING]:
-                wrong[one, other] += 1
+        if len(missed) == len(extra) == 1:
+            wrong[missed[0], extra[0]] += 1
+        else:  # of several it is not known which was taken for which
+            wrong.update((label, NOTHING) for label in missed)
+            wrong.update((NOTHING, label) for label in extra)
     wrong.update({(label, label): n for label, n in mistakes.right.items()})
     return dict(wrong)
 

@@ -80,10 +80,14 @@ def save_checkpoint(
         save_file(NodePaths(nlp).weights(), part / WEIGHTS)
         optimizer.to_disk(part / OPTIMIZER, nlp)
         srsly.write_msgpack(part / RANDOM, {"epochs": epochs, "now": random_state()})
-        # A score that JSON does not know is written as text: it is only shown again.
         values = {**asdict(progress), "tokenizers": NodePaths(nlp).tokenizers()}
-        (part / PROGRESS).write_text(json.dumps(values, default=str), encoding="utf8")
+        (part / PROGRESS).write_text(json.dumps(values, default=_as_json), encoding="utf8")
     keep_latest(output, 1)
+
+
+def _as_json(score: Any) -> Any:
+    """A score that JSON does not know: numpy's numbers count in `score_weights`, others are only shown again."""
+    return score.item() if isinstance(score, numpy.generic) else str(score)
 
 
 class Checkpoint:

@@ -4,10 +4,11 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any, Dict, Optional, cast
+from typing import IO, Any, Dict, Iterator, Optional, cast
 
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
+from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import (
     DIR_MODEL_BEST,
@@ -165,7 +166,7 @@ class Run:
             self.order.batches(nlp, self.train_corpus, settings["batcher"], settings["max_epochs"]),
             create_evaluation_callback(
                 cast(Language, replay),
-                lambda _: self.dev_corpus(nlp) if replay.live else (),
+                lambda _: self._dev_examples() if replay.live else (),
                 settings["score_weights"],
             ),
             dropout=settings["dropout"],
@@ -177,6 +178,12 @@ class Run:
             annotating_components=settings["annotating_components"],
             before_update=None if before_update is None else lambda _, state: before_update(nlp, state),
         )
+
+    def _dev_examples(self) -> Iterator[Example]:
+        try:
+            yield from self.dev_corpus(self.nlp)
+        except ValueError as error:  # damaged notes, which training has not read
+            raise RunError(str(error)) from error
 
     def _follow(self, info: Dict[str, Any], is_evaluation: bool) -> None:
         """Behind a step: write down how far the run is, or, at the checkpoint's step, take the state that it holds."""

@@ -105,6 +105,11 @@ def test_confusion_counts_each_answer_once():
     assert confusion(mistakes, "ents") == found
     mistakes = Mistakes(categories=[WrongCategories(0, ["A"], [("B", 0.7)])], right=Counter("AB"))
     assert confusion(mistakes, "cats") == {("A", "B"): 1, ("A", "A"): 1, ("B", "B"): 1}
+    several = Mistakes(
+        categories=[WrongCategories(0, ["A", "B"], [("C", 0.7), ("D", 0.6), ("B", 0.6)])], right=Counter("B")
+    )
+    found = {("A", NOTHING): 1, (NOTHING, "C"): 1, (NOTHING, "D"): 1, ("B", "B"): 1}
+    assert confusion(several, "cats") == found  # a row has as many as its label has in the gold
 
 
 def test_command_draws_each_file_by_what_stands_in_it(pipelines, corpora, tmp_path):
