@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from glob import glob
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ..corpora.files import at, is_text, open_file
 from ..corpora.public import held_out_records, public_corpora, training_records
@@ -61,7 +61,7 @@ def source_files(name: str, source: Source) -> List[Path]:
         corpus = source.corpus or name
         if corpus not in public_corpora(path):
             raise ValueError(f"'{path}' has no public corpus '{corpus}'.")
-        found = (path / corpus).rglob("*")
+        found: Iterable[Path] = (path / corpus).rglob("*")
     elif path.is_dir():
         kinds = _READERS if source.format is None else (source.format,)
         found = (file for file in path.rglob("*") if _kind(file) in kinds)
