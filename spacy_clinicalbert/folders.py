@@ -1,8 +1,10 @@
 """Folders and files that a run writes, and that a kill or a full disk leaves whole."""
 
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Callable, Iterator, List, Optional
 
 from filelock import FileLock
@@ -10,14 +12,17 @@ from filelock import FileLock
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file beside its place, and move it there when it is written.
+    """Write a file beside its place, and move it there when it is written. Several may do so at one time.
 
     path (Path): The place; what is there is replaced.
     YIELDS (Path): The file to write.
     """
-    part = path.with_name(path.name + ".part")
-    yield part
-    part.replace(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{get_ident()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def make_once(folder: Path, write: Callable[[Path], None]) -> None:

@@ -1,10 +1,9 @@
 """The table of names: organs, operations, types of tumour (`assets/pathology_terms.json`)."""
 
 import re
-from collections import defaultdict
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Dict, Iterator, List, Match, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Match, Optional, Pattern, Set, Tuple
 
 import srsly
 
@@ -18,29 +17,34 @@ def load_terms() -> Dict[str, Any]:
 
 
 class Vocabulary:
-    """Names and how they are written, by first letters: a text is read word by word, and each word against few expressions.
+    """Names and how they are written, by first characters: a text is read word by word, and few words begin as a name does.
 
     forms (Dict[str, str]): Name → an expression without capturing groups, which begins with letters, digits or a group of such.
     behind (str): What has to follow.
     """
 
     def __init__(self, forms: Dict[str, str], behind: str = "(?![A-Za-z])") -> None:
-        found: Dict[str, List[Tuple[str, str]]] = defaultdict(list)
-        for name, form in forms.items():
-            for alternative in _alternatives(form):
-                for letter in sorted(_first_letters(alternative)):
-                    found[letter].append((name, alternative))
-        self._names = {letter: [name for name, _ in pairs] for letter, pairs in found.items()}
-        self._forms = {
-            letter: re.compile(f"(?:{'|'.join(f'({form})' for _, form in pairs)}){behind}", re.IGNORECASE)
-            for letter, pairs in found.items()
-        }
+        pairs = [(name, alternative) for name, form in forms.items() for alternative in _alternatives(form)]
+        begins = [_beginnings(alternative, _N_FIRST) for _, alternative in pairs]
+        self._names: Dict[str, List[str]] = {}
+        self._forms: Dict[str, Pattern[str]] = {}
+        for beginning in {each for several in begins for each in several}:
+            # A form of fewer characters is one of every word that begins with them.
+            mine = [pair for pair, several in zip(pairs, begins) if beginning.startswith(tuple(several))]
+            self._names[beginning] = [name for name, _ in mine]
+            self._forms[beginning] = re.compile(
+                f"(?:{'|'.join(f'({form})' for _, form in mine)}){behind}", re.IGNORECASE
+            )
 
     def match(self, text: str, start: int) -> Optional[Tuple[str, Match[str]]]:
         """RETURNS (Optional[Tuple[str, Match]]): The name that is written at a place, and its match."""
-        letter = text[start : start + 1].lower()
-        match = self._forms[letter].match(text, start) if letter in self._forms else None
-        return (self._names[letter][(match.lastindex or 1) - 1], match) if match else None
+        beginning = text[start : start + _N_FIRST].lower()
+        while beginning:
+            if beginning in self._forms:
+                match = self._forms[beginning].match(text, start)
+                return (self._names[beginning][(match.lastindex or 1) - 1], match) if match else None
+            beginning = beginning[:-1]
+        return None
 
     def find(self, text: str, low: int = 0, high: Optional[int] = None) -> Iterator[Tuple[str, Match[str]]]:
         """YIELDS (Tuple[str, Match]): Names and their matches, which do not overlap, in order of the text."""
@@ -52,6 +56,7 @@ class Vocabulary:
 
 
 _WORD = re.compile(r"[\w-]+")
+_N_FIRST = 3  # characters: of two, many a word begins as a name does
 
 
 def _alternatives(form: str) -> List[str]:
@@ -66,14 +71,23 @@ def _alternatives(form: str) -> List[str]:
     return parts
 
 
-def _first_letters(form: str) -> Set[str]:
-    """The characters that an expression can begin with, in lower case."""
-    if not form.startswith("(?:"):
-        letters = {form[0].lower()}
-        return letters | _first_letters(form[2:]) if form[1:2] == "?" else letters
-    end = next(i for i in range(1, len(form) + 1) if form[:i].count("(") == form[:i].count(")"))
-    letters = {letter for each in _alternatives(form[3 : end - 1]) for letter in _first_letters(each)}
-    return letters | _first_letters(form[end + 1 :]) if form[end : end + 1] == "?" else letters
+def _beginnings(form: str, length: int) -> Set[str]:
+    """The first characters that an expression can begin with, in lower case: as many as `length`, or fewer, where something else than a letter, a digit, a space
+    or a group of such follows."""
+    if form.startswith("(?:"):
+        end = next(i for i in range(1, len(form) + 1) if form[:i].count("(") == form[:i].count(")"))
+        alternatives = _alternatives(form[3 : end - 1])
+    else:
+        end, alternatives = 1, [form[:1]] if form[:1].isalnum() or form[:1] == " " else []
+    quantifier, rest = form[end : end + 1], form[end:]
+    if not (length and alternatives) or quantifier in ("*", "+", "{"):
+        return {""}
+    rest = rest[quantifier == "?" :]
+    if form.startswith("(?:"):
+        found = {each for one in alternatives for each in _beginnings(one + rest, length)}
+    else:
+        found = {form[0].lower() + each for each in _beginnings(rest, length - 1)}
+    return found | _beginnings(rest, length) if quantifier == "?" else found
 
 
 def spaced(alternatives: str) -> str:

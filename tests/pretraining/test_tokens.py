@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from spacy_clinicalbert.encoder.checkpoints import load_tokenizer
-from spacy_clinicalbert.pretraining import tokens
+from spacy_clinicalbert.pretraining import texts
 from spacy_clinicalbert.pretraining.concepts import _apart, make_finder
 from spacy_clinicalbert.pretraining.config import Concepts, Source
 from spacy_clinicalbert.pretraining.tokens import (
@@ -31,6 +31,10 @@ def tokenizer(toy):
     return load_tokenizer(toy)
 
 
+def caches(tmp_path):
+    return [path for path in (tmp_path / "cache").iterdir() if path.suffix not in (".lock", ".part")]
+
+
 def open_notes(tmp_path, tokenizer, texts=TEXTS, finder=NO_CONCEPTS, **settings):
     source = Source(path=write_notes(tmp_path / "notes.jsonl", texts), **settings)
     return open_tokens("notes", source, tokenizer, tmp_path / "cache", *finder, 0)
@@ -51,15 +55,15 @@ def test_cache_holds_the_tokenizers_wordpieces_note_by_note(tmp_path, tokenizer)
 
 def test_cache_is_made_once_and_anew_for_another_text_or_vocabulary(tmp_path, toy, tokenizer):
     open_notes(tmp_path, tokenizer)
-    (first,) = (tmp_path / "cache").iterdir()
+    (first,) = caches(tmp_path)
     stamp = (first / "ids.bin").stat().st_mtime_ns
     source = Source(path=str(tmp_path / "notes.jsonl"), weight=3.0)
     open_tokens("notes", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
-    assert (first / "ids.bin").stat().st_mtime_ns == stamp and len(list((tmp_path / "cache").iterdir())) == 1
+    assert (first / "ids.bin").stat().st_mtime_ns == stamp and len(caches(tmp_path)) == 1
     open_notes(tmp_path, tokenizer, ["Other text."])
     tokenizer.add_tokens(["chest"])
     open_tokens("notes", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
-    assert len(list((tmp_path / "cache").iterdir())) == 3
+    assert len(caches(tmp_path)) == 3
 
 
 def test_cache_of_a_public_corpus_is_made_anew_when_other_notes_are_held_out(tmp_path, tokenizer, monkeypatch):
@@ -69,9 +73,9 @@ def test_cache_of_a_public_corpus_is_made_anew_when_other_notes_are_held_out(tmp
     )
     source = Source(path=str(tmp_path / "corpora"), format="public")
     for digest, n_caches in (("a", 1), ("a", 1), ("b", 2)):
-        monkeypatch.setattr(tokens, "splits_digest", lambda digest=digest: digest)
+        monkeypatch.setattr(texts, "splits_digest", lambda digest=digest: digest)
         open_tokens("medquad", source, tokenizer, tmp_path / "cache", *NO_CONCEPTS, 0)
-        assert len(list((tmp_path / "cache").iterdir())) == n_caches
+        assert len(caches(tmp_path)) == n_caches
 
 
 def test_concepts_that_overlap_are_kept_longest_first_in_linear_time():
@@ -181,4 +185,4 @@ def test_same_text_is_known_by_its_digest_wherever_it_lies(tmp_path, tokenizer):
 def test_source_of_which_nothing_can_be_read_is_an_error(tmp_path, tokenizer):
     with pytest.raises(ValueError, match="Nothing of the source 'notes'"):
         open_notes(tmp_path, tokenizer, [" "])
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".part"]
+    assert not caches(tmp_path)
