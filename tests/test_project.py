@@ -7,6 +7,8 @@ import pytest
 from weasel.cli.document import project_document
 from weasel.util import load_project_config
 
+from scripts import convert_joint
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -34,6 +36,11 @@ def test_workflows_are_of_commands_whose_configs_are_there(project):
     ]
     deps = {dep for command in commands.values() for dep in command.get("deps", ())}
     assert all((ROOT / dep).is_file() for dep in deps if dep.startswith("configs/"))
+
+
+def test_corpora_of_the_package_are_assets(project):
+    folders = {Path(asset["dest"]).relative_to("corpora").parts[0] for asset in project["assets"]}
+    assert {*convert_joint.CORPORA, "covid_qa", "xquad"} <= folders
 
 
 def test_credentialed_files_have_no_address(project):
