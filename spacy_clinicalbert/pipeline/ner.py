@@ -252,7 +252,7 @@ class ClinicalNer(Head):
 
         examples (Iterable[Example]): Their predicted Docs went through the pipeline, and still have the encoder's vectors.
         precision (Optional[float]): What each label's precision is to be at least, on these notes. Where no threshold reaches it, the
-            label is never found. None leaves thresholds as they are.
+            label is never found. Labels that are not in these notes, and all with None, have the thresholds of the config.
         RETURNS (Dict[str, Calibration]): "entities" → how well the probabilities fit before and after; empty where no note has an entity of its labels.
         """
         scores, lengths, targets = [], [], []
@@ -270,7 +270,8 @@ class ClinicalNer(Head):
             return {}
         found = calibrate_ner(known, self.labels, self._mode, self.cfg["threshold"], precision)
         self.cfg["temperature"] = found.temperature
-        self.cfg["thresholds"].update(found.thresholds)
+        # Those of an earlier calibration were chosen by another temperature.
+        self.cfg["thresholds"] = {**self._as_configured["thresholds"], **found.thresholds}
         return {"entities": found}
 
     def _scores(self, docs: List[Doc]) -> Tuple[ndarray, ndarray, ndarray]:

@@ -114,6 +114,8 @@ def test_component_is_calibrated_and_keeps_it(toy, mode, tmp_path):
     loaded = spacy.load(tmp_path).get_pipe("clinical_ner").cfg
     assert loaded["temperature"] == pytest.approx(ner.cfg["temperature"])
     assert loaded["thresholds"] == pytest.approx(ner.cfg["thresholds"])
+    ner.calibrate(examples)
+    assert ner.cfg["thresholds"] == {}  # those before were chosen by another temperature
 
 
 def test_nothing_annotated_calibrates_nothing(toy):
