@@ -25,6 +25,7 @@ factory = "textcat_multilabel"
 @architectures = "spacy.TextCatBOW.v3"
 exclusive_classes = false
 ngram_size = 1
+no_output_layer = false
 length = 1024
 
 [corpora]
