@@ -107,7 +107,7 @@ class ClinicalNer(Head):
                 raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
         if not (temperature > 0 and 0 <= label_smoothing < 1):
             raise ValueError(f"Set the temperature of '{name}' above 0, and its label_smoothing from 0 to below 1.")
-        self._as_configured = {"thresholds": dict(thresholds or {}), "temperature": temperature}
+        self._as_configured: Dict[str, Any] = {"thresholds": dict(thresholds or {}), "temperature": temperature}
         install_extensions()
         install_confidence()
 
