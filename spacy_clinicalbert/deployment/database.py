@@ -74,9 +74,8 @@ def query_rows(url: str, query: str, fields: Collection[str] = ()) -> Iterator[R
     RAISES (ValueError): The database cannot be reached, or stops, or has two columns for a field.
     """
     with _connected(_engine(url)) as connection, _named(url, "the query failed: try it in the database's own client"):
-        if (
-            connection.dialect.name == "sqlite"
-        ):  # nobody checks what it holds: one string that is not UTF-8 would end the run
+        # Nobody checks what it holds, and one string that is not UTF-8 would end the run.
+        if connection.dialect.name == "sqlite":
             connection.connection.dbapi_connection.text_factory = partial(
                 str, encoding="utf8", errors="surrogateescape"
             )

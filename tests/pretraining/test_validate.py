@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -49,3 +50,12 @@ def test_set_without_terms_has_no_accuracy_on_them(toy):
     batch = {"input_ids": ids, "labels": labels, "flags": torch.full_like(ids, WORD, dtype=torch.uint8)}
     found = validate(MaskedLM(network), [batch], torch.ones(400), "float32", Accelerator(cpu=True))
     assert math.isnan(found["term_accuracy"]) and found["loss"] > 0
+
+
+def test_loss_beyond_what_has_an_exponential_is_measured():
+    model = torch.nn.Identity()
+    model.predict = lambda ids, labels: (torch.tensor([[0.0, 1000.0]]), None)
+    batch = {name: torch.zeros((1, 1), dtype=torch.int64) for name in ("input_ids", "labels", "flags")}
+    one = SimpleNamespace(process_index=0, num_processes=1, device=torch.device("cpu"), reduce=lambda sums, reduction: sums)  # fmt: skip
+    found = validate(model, [batch], torch.ones(2, dtype=torch.int64), "float32", one)
+    assert found["loss"] == 1000 and found["perplexity"] == math.inf
