@@ -11,10 +11,11 @@ from spacy.tokens import DocBin
 from spacy_clinicalbert.corpora.docs import Record, Report, to_docs
 from spacy_clinicalbert.corpora.public import held_out_records, public_corpora, training_records
 from spacy_clinicalbert.corpora.questions import add_unanswerable, cut_into_passages
-from spacy_clinicalbert.corpora.specialties import NOTE_TYPE, SPECIALTY, categories_of
+from spacy_clinicalbert.corpora.specialties import HEADINGS, NOTE_TYPE, SPECIALTY, categories_of
 from spacy_clinicalbert.tokenizer import blank_clinical
 
-CORPORA = ("maccrobat2020", "bc5cdr", "ncbi_disease", "negex", "mtsamples")
+CORPORA = ("maccrobat2020", "bc5cdr", "ncbi_disease", "negex", "mtsamples", "tcga_tnm")
+REPORT = "pathology_report"  # a type that all of TCGA's reports have, and few of MTSamples' notes
 # The encoder reads a text of questions too, and then each of its questions with it: so texts are cut, to be one window each.
 MAX_WORDS, N_QUESTIONS = 150, 4
 UNANSWERABLE = 0.25  # of each kind
@@ -34,11 +35,17 @@ def main(
         raise typer.BadParameter(f"'{corpora}' has no {', '.join(missing)}; docs/data.md says where they are")
     nlp = blank_clinical()
     for name in CORPORA:
-        write(target / name / "train.spacy", (record for _, record in training_records(corpora, name)), name, nlp)
-        for split in ("dev", "test"):
-            write(target / name / f"{split}.spacy", held_out_records(corpora, name, split), name, nlp)
+        for split in ("train", "dev", "test"):
+            found = records(corpora, name, split)
+            write(target / name / f"{split}.spacy", (as_trained(record, name, split) for record in found), nlp)
     for split in ("train", "dev", "test"):
-        write(target / "questions" / f"{split}.spacy", questions(corpora, split), "questions", nlp)
+        write(target / "questions" / f"{split}.spacy", questions(corpora, split), nlp)
+
+
+def records(corpora: Path, name: str, split: str) -> Iterator[Record]:
+    if split == "train":
+        return (record for _, record in training_records(corpora, name))
+    return held_out_records(corpora, name, split)
 
 
 def questions(corpora: Path, split: str) -> Iterator[Record]:
@@ -51,22 +58,31 @@ def questions(corpora: Path, split: str) -> Iterator[Record]:
     yield from add_unanswerable(passages, UNANSWERABLE, UNANSWERABLE, N_QUESTIONS, random.Random(0))
 
 
-def write(path: Path, records: Iterable[Record], corpus: str, nlp: Language) -> None:
+def write(path: Path, found: Iterable[Record], nlp: Language) -> None:
     report, docs = Report(), DocBin(store_user_data=True)
-    for doc in to_docs((as_trained(record, corpus) for record in records), nlp, report):
+    for doc in to_docs(found, nlp, report):
         docs.add(doc)
     path.parent.mkdir(parents=True, exist_ok=True)
     docs.to_disk(path)
     print(f"{path}: {report}")
 
 
-def as_trained(record: Record, corpus: str) -> Record:
-    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR. MTSamples' notes get type and specialty; their descriptions are summaries."""
+def as_trained(record: Record, corpus: str, split: str) -> Record:
+    """NCBI-disease's four kinds of mentions are one label here, as in BC5CDR. MTSamples' notes get type and specialty; their descriptions are summaries. TCGA's
+    reports get their type, the stages and the type of cancer."""
     if corpus == "ncbi_disease":
         entities = [[start, end, "Disease", *rest] for start, end, _, *rest in record["entities"]]
         return {**record, "entities": entities}
     if corpus == "mtsamples":
-        return {**record, "cats": categories_of(tuple(record["meta"]["specialties"]), (NOTE_TYPE, SPECIALTY))}
+        names = record["meta"]["specialties"]
+        cats = categories_of(tuple(names), (NOTE_TYPE, SPECIALTY))
+        own = {HEADINGS[name].label for name in names if HEADINGS[name].kind == NOTE_TYPE}
+        if own and split == "train":  # two or three reports are too few to score anything on
+            cats[REPORT] = float(REPORT in own)
+        return {**record, "cats": cats}
+    if corpus == "tcga_tnm":
+        other_types = dict.fromkeys(categories_of(("Surgery",), (NOTE_TYPE,)), 0.0)
+        return {**record, "cats": {**record["cats"], **other_types, REPORT: 1.0}}
     return record
 
 

@@ -220,9 +220,11 @@ exclusive_classes = false
 spans_key = "windows"
 positive_weight = 1.0
 thresholds = {}
+only_if = null
 
 [clinical_note_classifier.scorer]
 @scorers = "spacy-clinicalbert.note_scorer.v1"
+prefix = "cats"
 
 [clinical_note_classifier.model]
 @architectures = "spacy-clinicalbert.NoteClassifier.v1"
@@ -271,6 +273,7 @@ def make_clinical_note_classifier(
     spans_key: str,
     positive_weight: float,
     thresholds: Dict[str, float],
+    only_if: Optional[str],
     scorer: Optional[Callable],
 ) -> Pipe:
     """Make the component that classifies notes by their windows; see `pipeline.note_classifier.ClinicalNoteClassifier`."""
@@ -284,6 +287,7 @@ def make_clinical_note_classifier(
         spans_key=spans_key,
         positive_weight=positive_weight,
         thresholds=thresholds,
+        only_if=only_if,
         scorer=scorer,
     )
 

@@ -7,6 +7,7 @@ import spacy
 from spacy.language import Language
 from spacy.training import Example
 
+from scripts.convert_joint import as_trained
 from scripts.evaluate import intervals, score_all
 from spacy_clinicalbert.corpora.docs import install_extensions
 
@@ -67,3 +68,16 @@ def test_questions_of_a_corpus_are_asked_once(tmp_path):
     score_all(nlp, corpus, {}, tmp_path / "new" / "scores.json", 0)
     assert asked == [({"id": 1, "question": "Why?"},), None, None, None]  # without what it wants to hear
     assert json.loads((tmp_path / "new" / "scores.json").read_text()) == {"questions": {}, "notes": {}}
+
+
+def test_joint_corpora_say_what_is_a_pathology_report_where_the_type_is_known():
+    def cats_of(split, *headings):
+        return as_trained({"id": 1, "text": "-", "meta": {"specialties": headings}}, "mtsamples", split)["cats"]
+
+    assert cats_of("train", "Lab Medicine - Pathology") == {"pathology_report": 1.0}
+    surgery = cats_of("train", "Surgery")
+    assert surgery["pathology_report"] == 0.0 and surgery["operative_report"] == 1.0
+    assert "pathology_report" not in cats_of("train", "Urology")  # its type is not known
+    assert "pathology_report" not in cats_of("dev", "Surgery")
+    report = as_trained({"id": 2, "text": "-", "cats": {"T1": 1.0, "T2": 0.0}}, "tcga_tnm", "dev")["cats"]
+    assert report["T1"] == report["pathology_report"] == 1.0 and report["T2"] == report["operative_report"] == 0.0

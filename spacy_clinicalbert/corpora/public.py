@@ -55,7 +55,7 @@ def public_corpora(folder: FilePath) -> Dict[str, Parts]:
             "test2": (dialogue_records, "clinicalnlp_taskC_test2.csv"),
             "test3": (dialogue_records, "clef_taskC_test3.csv"),
         },
-        "tcga_tnm": {"all": (tcga_records, "tcga_reports_tnm.jsonl")},
+        "tcga_tnm": {"all": (partial(tcga_records, cancer_types=True), "tcga_reports_tnm.jsonl")},
         "medquad": {"all": (_medquad, "medquad.jsonl")},
         "sumpubmed": {"abstracts": (_texts, "abstracts.jsonl.gz"), "articles": (_texts, "clinical_articles.jsonl.gz")},
         "medical_abstracts": {"all": (_medical_abstracts, "medical_tc_test.csv")},

@@ -52,6 +52,8 @@ class ClinicalNoteClassifier(Head):
         found more often, and probabilities are too high for what is found.
     thresholds (Optional[Dict[str, float]]): Label → how probable it must be to hold; 0.5 for the others. `doc.cats` has probabilities whatever they are: scores and mistakes go by
         thresholds. Not where classes are exclusive.
+    only_if (Optional[str]): A category, of a component before this one, that a Doc must have with at least 0.5; of others nothing is said: they get no categories
+        and no windows of this component. None reads all. Training takes every Doc that is annotated.
     scorer (Optional[Callable]): The scoring method.
     """
 
@@ -65,6 +67,7 @@ class ClinicalNoteClassifier(Head):
         spans_key: str = "windows",
         positive_weight: float = 1.0,
         thresholds: Optional[Dict[str, float]] = None,
+        only_if: Optional[str] = None,
         scorer: Optional[Callable] = score_notes,
     ):
         if thresholds and exclusive_classes:
@@ -83,6 +86,7 @@ class ClinicalNoteClassifier(Head):
         self.name = name
         self.scorer = scorer
         self.positive_weight = positive_weight
+        self.only_if = only_if
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "exclusive_classes": exclusive_classes,
@@ -165,14 +169,29 @@ class ClinicalNoteClassifier(Head):
             )
         self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))  # type: ignore[arg-type]
 
-    def predict(self, docs: Iterable[Doc]) -> List[Categories]:
+    def predict(self, docs: Iterable[Doc]) -> List[Optional[Categories]]:
         """Classify some Docs and their windows, without changing these.
 
         docs (Iterable[Doc]): The documents.
-        RETURNS (List[Categories]): One for each.
+        RETURNS (List[Optional[Categories]]): One for each; None for those that are not to be classified.
+        RAISES (ValueError): No component has given the category that `only_if` names.
         """
         self._require_labels()
-        return self._predict(list(docs), self.cfg["temperatures"])
+        docs = list(docs)
+        wanted = [self._applies_to(doc) for doc in docs]
+        chosen = [doc for doc, is_wanted in zip(docs, wanted) if is_wanted]
+        found = iter(self._predict(chosen, self.cfg["temperatures"]))
+        return [next(found) if is_wanted else None for is_wanted in wanted]
+
+    def _applies_to(self, doc: Doc) -> bool:
+        if self.only_if is None:
+            return True
+        if self.only_if not in doc.cats:
+            raise ValueError(
+                f"'{self.name}' classifies what is {self.only_if}, and no component before it has given this category. Put the one that does "
+                "before it, or set only_if = null."
+            )
+        return doc.cats[self.only_if] >= 0.5
 
     def _predict(self, docs: List[Doc], temperatures: Dict[str, float]) -> List[Categories]:
         if not docs:
@@ -187,14 +206,17 @@ class ClinicalNoteClassifier(Head):
         own = numpy.split(self._probabilities(scores.own), ends[:-1])
         return [Categories(*each) for each in zip(notes, own, scores.windows)]
 
-    def set_annotations(self, docs: Iterable[Doc], found: List[Categories]) -> None:
-        """Write `doc.cats` and the span group.
+    def set_annotations(self, docs: Iterable[Doc], found: List[Optional[Categories]]) -> None:
+        """Write `doc.cats` and the span group of what was classified.
 
         docs (Iterable[Doc]): The documents.
         found (List[Categories]): As `predict` gave it.
         """
         key = self.cfg["spans_key"]
-        for doc, (note, probabilities, windows) in zip(docs, found):
+        for doc, each in zip(docs, found):
+            if each is None:
+                continue
+            note, probabilities, windows = each
             doc.cats.update(zip(self.labels, note.tolist()))
             spans = [Span(doc, start, end) for start, end in windows.tolist()]
             cats = [dict(zip(self.labels, row)) for row in probabilities.tolist()]

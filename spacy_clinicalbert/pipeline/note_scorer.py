@@ -1,6 +1,7 @@
 """The scores of `clinical_note_classifier`: spaCy's of categories, how well the probabilities rank, and whether they mean what they say."""
 
 import math
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy
@@ -25,9 +26,14 @@ class Compared(NamedTuple):
     reference: Dict[str, float]
 
 
-def make_note_scorer() -> Callable[..., Scores]:
-    """The registered scorer `spacy-clinicalbert.note_scorer.v1`: see `score_notes`."""
-    return score_notes
+def make_note_scorer(prefix: str = "cats") -> Callable[..., Scores]:
+    """The registered scorer `spacy-clinicalbert.note_scorer.v1`.
+
+    prefix (str): What the names of scores begin with. Of two components that give categories the later one's scores take the place of the other's where
+        names are the same.
+    RETURNS (Callable): See `score_notes`.
+    """
+    return score_notes if prefix == "cats" else partial(_with_prefix, prefix)
 
 
 def score_notes(
@@ -75,6 +81,10 @@ def score_notes(
         scores[f"cats_macro_{key}"] = sum(values) / len(values) if values else None
     scores["cats_rank_per_type"] = per_type
     return scores
+
+
+def _with_prefix(prefix: str, examples: Iterable[Example], **settings: Any) -> Scores:
+    return {key.replace("cats", prefix, 1): value for key, value in score_notes(examples, **settings).items()}
 
 
 def _at_half(cats: Mapping[str, float], thresholds: Mapping[str, float]) -> Dict[str, float]:

@@ -332,6 +332,26 @@ def test_positive_weight_counts_what_holds(toy):
             make_textcat(toy, exclusive_classes=exclusive, positive_weight=weight)
 
 
+def test_what_is_not_of_a_category_gets_none_of_the_second_classifier(toy):
+    nlp = make_textcat(toy, exclusive_classes=False)
+    config = {"only_if": "progress", "spans_key": "stages", "scorer": {"prefix": "stages"}}
+    second = nlp.add_pipe("clinical_note_classifier", name="stages", config=config)
+    second.initialize(lambda: with_cats(nlp, (TEXT, {"T1": 1.0, "T2": 0.0})), nlp=nlp, labels=["T1", "T2"])
+    first = nlp.get_pipe("clinical_note_classifier")
+    first.model.get_ref("output_layer").set_param("b", numpy.array([9.0, 0.0], dtype="f"))
+    assert first.labels[0] == "progress"
+    with nlp.select_pipes(disable="stages"):
+        docs = [nlp(TEXT), nlp(LONG)]
+    docs[1].cats["progress"] = 0.4
+    is_one, is_none = second.pipe(docs)
+    assert set(is_one.cats) == {"progress", "radiology", "T1", "T2"} and is_one.spans["stages"]
+    assert set(is_none.cats) == {"progress", "radiology"} and "stages" not in is_none.spans
+    with pytest.raises(ValueError, match="no component before it has given this category"):
+        second(nlp.make_doc(TEXT))
+    scores = second.score([Example(is_one, with_cats(nlp, (TEXT, {"T1": 1.0, "T2": 0.0}))[0].reference)])
+    assert "stages_macro_f" in scores and not any(key.startswith("cats") for key in scores)
+
+
 def test_thresholds_of_labels_that_are_none_are_told(toy, caplog):
     make_textcat(toy, exclusive_classes=False, thresholds={"Progress": 0.3})
     assert "has thresholds for Progress, and no such label. Its labels are progress, radiology." in caplog.text

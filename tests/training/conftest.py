@@ -36,12 +36,17 @@ NEGEX = [
     "Lungs clear, [pain|PHRASE|Affirmed] given.",
 ]
 MTSAMPLES = [
-    ("The patient denies pain. Aspirin given.", {"progress": 1, "radiology": 0}),
-    ("Lungs clear. No cough.", {"progress": 0, "radiology": 1}),
-    ("History of pain. Chest stable.", {"progress": 1, "radiology": None}),
-    ("Chest clear. Lungs stable.", {"progress": 0, "radiology": 1}),
+    ("The patient denies pain. Aspirin given.", {"progress": 1, "radiology": 0, "pathology_report": 0}),
+    ("Lungs clear. No cough.", {"progress": 0, "radiology": 1, "pathology_report": 0}),
+    ("History of pain. Chest stable.", {"progress": 1, "radiology": None, "pathology_report": 0}),
+    ("Chest clear. Lungs stable.", {"progress": 0, "radiology": 1, "pathology_report": 0}),
 ]
-
+# As convert_joint.py makes them: each is a pathology report, and has T and N as far as they are known.
+TCGA = [
+    ("Chest: fever given, no pain.", {"pathology_report": 1, "T1": 1, "T2": 0, "N0": 1, "N1": 0}),
+    ("Lungs: cough stable.", {"pathology_report": 1, "T1": 0, "T2": 1}),
+    ("Chest: cough, no fever.", {"pathology_report": 1, "T1": 0, "T2": 1, "N0": 0, "N1": 1}),
+]
 
 # A text, and its questions with their answers; None for none.
 QUESTIONS = [
@@ -81,6 +86,7 @@ def make_records() -> Dict[str, List[Dict[str, Any]]]:
     records["mtsamples"] = [
         {"text": text, "cats": cats, "summary": text.partition(". ")[2]} for text, cats in MTSAMPLES
     ]
+    records["tcga_tnm"] = [{"text": text, "cats": cats} for text, cats in TCGA]
     for text, asked in QUESTIONS:
         questions = [{"id": f"q{i}", "question": question} for i, (question, _) in enumerate(asked)]
         places = [(f"q{i}", text.index(answer), len(answer)) for i, (_, answer) in enumerate(asked) if answer]

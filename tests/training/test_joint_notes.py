@@ -28,9 +28,11 @@ def test_hostile_notes_are_annotated_alone_and_in_a_batch(joint_nlp):
     docs = list(joint_nlp.pipe([*texts, "Lungs clear."]))
     assert [doc.text for doc in docs] == [*texts, "Lungs clear."]
     groups = {"sections", "section_heads", "entities", "chemicals_diseases", "assertions", "windows", "summary"}
+    groups.add("pathology_windows")
+    categories = {"pathology_report", "progress", "radiology", "T1", "T2", "N0", "N1"}
     for text, doc in zip(texts, docs):
-        assert set(doc.spans) == groups and set(doc.cats) == {"progress", "radiology"}
-        assert not list(doc._.pathology.values())
+        assert set(doc.spans) == groups and set(doc.cats) == categories
+        assert not [value for _, value in doc._.pathology.values() if value.source == "stated"]
         (spans, ents, cats), (spans_alone, ents_alone, cats_alone) = found_in(doc), found_in(joint_nlp(text))
         assert spans == spans_alone and cats == cats_alone
         assert [ent.text for ent in ents] == [ent.text for ent in ents_alone]
@@ -55,7 +57,7 @@ def test_encoder_runs_once_for_all_heads(joint_nlp, monkeypatch):
         engine, "encode", lambda passes: encode(rows.append(ids.shape) or (ids, mask) for ids, mask in passes)
     )
     joint_nlp("The patient denies chest pain.")
-    assert len(rows) == 1 and len(HEADS) == 6
+    assert len(rows) == 1 and len(HEADS) == 7
 
 
 @pytest.mark.parametrize("component", ["clinicalbert", *HEADS])

@@ -73,6 +73,6 @@ def test_joint_conversion_has_questions_of_each_split_in_passages(tmp_path, monk
     assert {record["id"] for record in found["dev"]} == {names["dev"]} and not found["test"]
     assert max(len(record["text"].split()) for records in found.values() for record in records) <= 9
     assert found["train"] == list(script.questions(tmp_path, "train"))
-    script.write(tmp_path / "q" / "train.spacy", found["train"], "questions", spacy.blank("en"))
+    script.write(tmp_path / "q" / "train.spacy", found["train"], spacy.blank("en"))
     (example, *_) = Corpus(tmp_path / "q" / "train.spacy")(spacy.blank("en"))
     assert read_known(example, "clinical_qa")

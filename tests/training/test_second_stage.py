@@ -13,7 +13,7 @@ from spacy_clinicalbert.encoder.shim import shim_of
 from tests.training.conftest import ROOT
 from tests.training.test_joint_questions import NOTE, weights_of
 
-LEARN = {"clinical_note_classifier", "clinical_summary"}
+LEARN = {"clinical_note_classifier", "pathology_classifier", "clinical_summary"}
 
 
 def test_second_stage_trains_note_types_and_summaries_and_leaves_the_rest(joint_config, corpora, tmp_path):
