@@ -189,7 +189,7 @@ class ClinicalNoteClassifier(Head):
         if self.only_if not in doc.cats:
             raise ValueError(
                 f"'{self.name}' classifies what is {self.only_if}, and no component before it has given this category. Put the one that does "
-                "before it, or set only_if = null."
+                "before it, disable this one too, or set only_if = null."
             )
         return doc.cats[self.only_if] >= 0.5
 
