@@ -94,7 +94,11 @@ def speed(pipeline: str, corpora: Path, n_notes: int = 100, n_runs: int = 5) -> 
     texts = read_notes(corpora, n_notes)
     n_words = sum(len(nlp.make_doc(text)) for text in texts)
     heads = find_heads(nlp)
-    systems: Dict[str, List[List[str]]] = {"whole": [heads], "twins": [alone(nlp, head) for head in heads], "encoder": [[]]}
+    systems: Dict[str, List[List[str]]] = {
+        "whole": [heads],
+        "twins": [alone(nlp, head) for head in heads],
+        "encoder": [[]],
+    }
     systems.update({head: [alone(nlp, head)] for head in heads})
     seconds: Dict[str, List[float]] = {name: [] for name in systems}
     annotate(nlp, texts[:5], heads)
