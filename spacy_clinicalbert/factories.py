@@ -1,6 +1,6 @@
 """The project's spaCy factories. spaCy imports this module at each start: nothing heavy may be imported here."""
 
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Union
 
 from spacy.language import Language
 from spacy.pipeline import Pipe
@@ -271,7 +271,7 @@ def make_clinical_note_classifier(
     model: Model,
     exclusive_classes: bool,
     spans_key: str,
-    positive_weight: float,
+    positive_weight: Union[float, str],
     thresholds: Dict[str, float],
     only_if: Optional[str],
     scorer: Optional[Callable],

@@ -15,8 +15,7 @@ from ..encoder.listener import ClinicalBertListener
 from ..pipeline.assertion import ClinicalAssertion
 from ..pipeline.assertion_model import as_ragged
 from ..pipeline.note_classifier import LEAST, ClinicalNoteClassifier
-from ..pipeline.note_classifier_model import window_shares
-from ..pipeline.note_words import word_scores
+from ..pipeline.note_words import table_of, word_scores
 
 Place = Tuple[int, int]
 NO_WORDS = numpy.zeros(0, dtype="f")
@@ -81,14 +80,13 @@ def find_head(nlp: Language, component: str, label: str) -> Head:
     return Head(copied, fed, encoders[0], label, words)
 
 
-def _tell(model: Model, inputs: Any, is_train: bool) -> Tuple[Any, Callable]:
-    """In place of the layer that reads words: each window says what the note does, `attrs["scores"]`. The gradient of that goes to `attrs["gradient"]`."""
-    _, (windows,) = inputs
+def _tell(model: Model, docs: Any, is_train: bool) -> Tuple[Any, Callable]:
+    """In place of the layer that reads words: the one note says `attrs["scores"]`. The gradient of that goes to `attrs["gradient"]`."""
     as_floats: Any = model.ops.asarray2f
-    scores = as_floats(numpy.tile(model.attrs["scores"], (len(windows), 1)))
+    scores = as_floats(model.attrs["scores"][None])
 
     def backprop(d_scores: Any) -> None:
-        model.attrs["gradient"] = model.ops.to_numpy(d_scores.sum(axis=0))
+        model.attrs["gradient"] = model.ops.to_numpy(d_scores[0])
 
     return scores, backprop
 
@@ -130,7 +128,7 @@ def words_of(head: Head, doc: Doc, data: EncodedDoc) -> ndarray:
     """RETURNS (ndarray): What each token adds to the scores of the note, as a word, (n_tokens, n_labels); (n_tokens, 0) of a component that reads vectors alone."""
     if head.words is None:
         return numpy.zeros((len(doc), 0), dtype="f")
-    return word_scores(head.words, doc, data.windows, window_shares([data.windows]))
+    return word_scores(table_of(head.words), doc)
 
 
 def score(

@@ -1,6 +1,7 @@
 """Categories of whole notes of any length: each window of the encoder is classified, and their probabilities are put together."""
 
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 from numpy import ndarray
@@ -19,7 +20,9 @@ from .head import Head
 from .note_calibration import LEAST, apply_temperatures, calibrate_classes, calibrate_labels
 from .note_classifier_model import WindowScores, window_shares
 from .note_scorer import score_notes
+from .note_words import Frequencies, table_of
 
+BALANCED = "balanced"
 CATS = "cats"  # in a span group's attrs: for each of its spans label → probability
 
 
@@ -48,8 +51,8 @@ class ClinicalNoteClassifier(Head):
     name (str): The component's name in the pipeline, and in `doc._.annotated`.
     exclusive_classes (bool): One label holds (softmax), or any number (sigmoid).
     spans_key (str): The span group of the windows.
-    positive_weight (float): What a label that holds counts for in the loss, against one that does not, where classes are not exclusive. Above 1 rare labels are
-        found more often, and probabilities are too high for what is found.
+    positive_weight (Union[float, str]): What a label that holds counts for in the loss, against one that does not, where classes are not exclusive. Above 1 rare labels are
+        found more often, and probabilities are too high for what is found. "balanced" weighs those notes that have a label as much as those that do not, label by label.
     thresholds (Optional[Dict[str, float]]): Label → how probable it must be to hold; 0.5 for the others. `doc.cats` has probabilities whatever they are: scores and mistakes go by
         thresholds. Not where classes are exclusive.
     only_if (Optional[str]): A category, of a component before this one, that a Doc must have with at least 0.5; of others nothing is said: they get no categories
@@ -65,7 +68,7 @@ class ClinicalNoteClassifier(Head):
         *,
         exclusive_classes: bool = False,
         spans_key: str = "windows",
-        positive_weight: float = 1.0,
+        positive_weight: Union[float, str] = 1.0,
         thresholds: Optional[Dict[str, float]] = None,
         only_if: Optional[str] = None,
         scorer: Optional[Callable] = score_notes,
@@ -77,9 +80,10 @@ class ClinicalNoteClassifier(Head):
         for label, value in (thresholds or {}).items():
             if not 0 < value <= 1:
                 raise ValueError(f"'{name}' has the threshold {value} for {label}; set it above 0 and to at most 1.")
-        if not positive_weight > 0 or (exclusive_classes and positive_weight != 1):
+        is_weight = positive_weight == BALANCED if isinstance(positive_weight, str) else positive_weight > 0
+        if not is_weight or (exclusive_classes and positive_weight != 1):
             raise ValueError(
-                f"positive_weight of '{name}' is {positive_weight}; set it above 0, and to 1 where classes are exclusive."
+                f"positive_weight of '{name}' is {positive_weight}; set it above 0 or to \"{BALANCED}\", and to 1 where classes are exclusive."
             )
         self.vocab = vocab
         self.model = model
@@ -93,6 +97,7 @@ class ClinicalNoteClassifier(Head):
             "spans_key": spans_key,
             "temperatures": {},
             "thresholds": dict(thresholds or {}),
+            "balance": {},
         }
         self._thresholds = dict(thresholds or {})
         install_extensions()
@@ -152,14 +157,23 @@ class ClinicalNoteClassifier(Head):
         for label in labels or ():
             self.add_label(label)
         sample: List[Doc] = []
+        words = Frequencies() if self.model.has_ref("words") else None
+        with_label: Counter = Counter()
+        without: Counter = Counter()
         for example in get_examples():
-            found = example.reference.cats if labels is None else {}
-            known = known_labels(example.reference, self.name, found)
-            for label in found:
+            cats = example.reference.cats
+            known = known_labels(example.reference, self.name, cats)
+            for label in cats if labels is None else ():
                 if label in known:
                     self.add_label(label)
+            with_label.update(label for label in known if cats[label] > 0.5)
+            without.update(label for label in known if cats[label] <= 0.5)
+            if words is not None and known:
+                words.add(example.predicted)
             if len(sample) < 10:
                 sample.append(example.predicted)
+        if self.positive_weight == BALANCED:
+            self.cfg["balance"] = {label: balance(with_label[label], without[label]) for label in self.labels}
         self._require_labels()
         self.warn_of_strangers(("thresholds",))
         if self.cfg["exclusive_classes"] and len(self.labels) < 2:
@@ -168,6 +182,8 @@ class ClinicalNoteClassifier(Head):
                 "exclusive_classes = false, or annotate another label."
             )
         self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))  # type: ignore[arg-type]
+        if words is not None:
+            table_of(self.model.get_ref("words")).read(words)
 
     def predict(self, docs: Iterable[Doc]) -> List[Optional[Categories]]:
         """Classify some Docs and their windows, without changing these.
@@ -327,9 +343,21 @@ class ClinicalNoteClassifier(Head):
             total = notes.sum(axis=1, keepdims=True)
             loss = -(known * truths * numpy.log(notes / total)).sum()
             return float(loss), (known * (truths.sum(axis=1, keepdims=True) / total - truths / notes)).astype("f")
-        positive, negative = known * truths * self.positive_weight, known * (1 - truths)
+        weights = self._weights()
+        positive, negative = known * truths * weights[0], known * (1 - truths) * weights[1]
         loss = -(positive * numpy.log(notes) + negative * numpy.log(1 - notes)).sum()
         return float(loss), (negative / (1 - notes) - positive / notes).astype("f")
+
+    def _weights(self) -> ndarray:
+        """RETURNS (ndarray): What a label counts for where it holds, and where it does not, (2, n_labels)."""
+        if self.positive_weight == BALANCED:
+            if set(self.cfg.get("balance", {})) != set(self.labels):
+                raise ValueError(
+                    f"'{self.name}' was not initialised with positive_weight = \"{BALANCED}\": how many notes have a label is not known. Train it "
+                    "anew, or set a number."
+                )
+            return numpy.array([self.cfg["balance"][label] for label in self.labels]).T
+        return numpy.array([[float(self.positive_weight)], [1.0]])
 
     def _targets(self, examples: Sequence[Example]) -> Tuple[ndarray, ndarray]:
         """What the references say of each label, and whether they do, (n_examples, n_labels) each. Of exclusive classes the one
@@ -353,3 +381,9 @@ class ClinicalNoteClassifier(Head):
                         "exclusive. Correct its doc.cats, or set exclusive_classes = false."
                     )
         return truths, known
+
+
+def balance(n_with: int, n_without: int) -> Tuple[float, float]:
+    """RETURNS (Tuple[float, float]): What each note counts for with a label and without, so that both kinds together count for as much; a note counts for 1 in the mean."""
+    n_notes = n_with + n_without
+    return n_notes / (2 * max(n_with, 1)), n_notes / (2 * max(n_without, 1))

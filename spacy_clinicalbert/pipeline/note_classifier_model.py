@@ -10,7 +10,7 @@ from thinc.types import Floats2d
 
 from ..encoder.listener import WindowVectors
 from .aggregators import Aggregator, Windows
-from .note_words import WindowWords, sum_up
+from .note_words import NoteWords, table_of, window_scores
 
 ACTIVATIONS = ("tanh", "relu", "gelu")
 
@@ -19,7 +19,7 @@ class WindowScores(NamedTuple):
     """Of all docs' windows, one doc's behind the other's.
 
     logits (Floats2d): What the note's probabilities are made of, (n_windows, n_labels): of the window's vector and of all words of the note.
-    own (Floats2d): Of the window's vector and of its own words alone, (n_windows, n_labels).
+    own (Floats2d): Of the window's vector and of its own words alone, (n_windows, n_labels); in training as `logits`.
     hidden (Floats2d): What the vectors became before they were scored, (n_windows, width).
     windows (List[ndarray]): For each doc the tokens that each of its windows keeps, (n_windows, 2).
     """
@@ -40,7 +40,7 @@ def NoteClassifier(
     aggregate (Model[Windows, Floats2d]): What the component makes the note's probabilities with, one of `pipeline.aggregators`. It is saved
         and trained with the rest.
     activation (str): Of the dense layer: "tanh" as BERT and RoBERTa have it, "relu" (DistilBERT), or "gelu" (ELECTRA, DeBERTa).
-    words (int): Rows of the table that has a weight a category for words and pairs of words; see `pipeline.note_words`. 0: vectors alone.
+    words (int): How many words and pairs of words have a weight a category, at most: those that most training notes have; see `pipeline.note_words`. 0: vectors alone.
     RETURNS (Model[List[Doc], WindowScores]): Its backward takes the gradients in logits and, or None, in hidden.
     """
     if words < 0:
@@ -48,7 +48,7 @@ def NoteClassifier(
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not '{activation}'.")
     dense, output = Linear(), Linear()
-    table = WindowWords(words) if words else None
+    table = NoteWords(words) if words else None
     activate: Model[Floats2d, Floats2d] = Model("activate", activate_forward, attrs={"function": activation})
     return Model(
         "note-classifier",
@@ -87,17 +87,26 @@ def forward(model: Model, docs: List[Doc], is_train: bool) -> Tuple[WindowScores
     hidden, backprop_hidden = hide(model.ops.xp.concatenate(vectors), is_train)
     logits, backprop_logits = score(hidden, is_train)
     own, backprop_words = logits, None
+    lengths = [len(each) for each in windows]
     if model.has_ref("words"):
-        said, backprop_words = model.get_ref("words")((docs, windows), is_train)
-        shares = model.ops.asarray2f(window_shares(windows)[:, None])  # type: ignore[arg-type]
-        lengths = model.ops.asarray1i([len(each) for each in windows])
+        words = model.get_ref("words")
+        said, backprop_words = words(docs, is_train)
+        if not is_train:
+            alone = [window_scores(table_of(words), doc, each) for doc, each in zip(docs, windows)]
+            own = logits + model.ops.asarray2f(numpy.concatenate(alone))  # type: ignore[arg-type]
         # What is said in one window holds for the note, and so for each: a mean of probabilities would drown it.
-        own, logits = logits + said, logits + spread(model.ops, said * shares, lengths)
+        logits = logits + model.ops.xp.repeat(said, lengths, axis=0)
 
     def backprop(gradients: Tuple[Floats2d, Optional[Floats2d]]) -> List[Doc]:
         d_logits, d_hidden = gradients
         if backprop_words is not None:
-            backprop_words(spread(model.ops, d_logits, lengths) * shares)
+            ops: Any = model.ops
+            of_notes = (
+                ops.reduce_sum(d_logits, ops.asarray1i(lengths))
+                if len(d_logits)
+                else ops.alloc2f(len(docs), d_logits.shape[1])
+            )
+            backprop_words(of_notes)
         d_hidden = backprop_logits(d_logits) + (0.0 if d_hidden is None else d_hidden)
         ends = numpy.cumsum([len(each) for each in windows])
         return backprop_tok2vec(model.ops.xp.split(backprop_hidden(d_hidden), ends[:-1]))
@@ -109,11 +118,6 @@ def window_shares(windows: List[ndarray]) -> ndarray:
     """RETURNS (ndarray): The share of its doc's tokens that each window keeps, float32, (n_windows,)."""
     n_tokens = [each[:, 1] - each[:, 0] for each in windows]
     return numpy.concatenate([each / max(each.sum(), 1) for each in n_tokens]).astype("f")
-
-
-def spread(ops: Any, rows: Floats2d, lengths: Any) -> Floats2d:
-    """RETURNS (Floats2d): For each window the sum over its doc's windows."""
-    return ops.xp.repeat(sum_up(ops, rows, lengths), ops.to_numpy(lengths).tolist(), axis=0)
 
 
 def activate_forward(model: Model, X: Floats2d, is_train: bool) -> Tuple[Floats2d, Callable]:

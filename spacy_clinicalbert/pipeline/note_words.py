@@ -4,107 +4,208 @@ A vector says what a text means; which words stand in it says much of what kind 
 too (`spacy.TextCatEnsemble.v2`).
 """
 
-from typing import Any, Callable, List, NamedTuple, Optional, Tuple
+from collections import Counter
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy
+import srsly
 from numpy import ndarray
 from spacy.attrs import IS_SPACE, LOWER
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, Optimizer
+from thinc.shims import Shim
 from thinc.types import Floats2d
 
-Input = Tuple[List[Doc], List[ndarray]]
 # Large and odd: the order of a pair matters, and no bit of its first word is lost.
 PAIR = numpy.uint64(0x9E3779B97F4A7C15)
-# The length of a window's vector of words. An optimiser moves each weight by its rate at most, and at length 1 a note's scores would hardly move.
-LENGTH = 5.0
+MIN_NOTES = 2  # a word of one note says nothing of others
+MAX_COUNTED = 4_000_000  # words and pairs that are counted at a time; then the rarer half is forgotten
+# The table's rate, for one of the optimiser: notes' vectors of words are of length 1, where a category wants weights of tens. From 1,000 to 4,000 the same on
+# MTSamples' development notes, at 5e-3.
+RATE = 4000.0
+MOMENT = 0.999  # of the second moments, as Adam has it
 
 
 class Words(NamedTuple):
-    """Each time that a word, or a pair of them, stands in a window.
+    """Each time that a word, or a pair of them, that has a row stands in a stretch of a text.
 
-    rows (ndarray): Its row of the table, int32, (n,).
-    values (ndarray): What it counts for, float32, (n,). Together those of a row in a window are log(1 + how often), scaled so that the window's vector is `LENGTH` long.
+    rows (ndarray): Its row of the table, (n,).
+    values (ndarray): What it counts for, float32, (n,). Together those of a row are log(1 + how often) times what the row is worth, scaled so that the vector of all rows is 1 long.
     tokens (ndarray): The token of it, or the first and the second of the pair, (n, 2).
-    lengths (ndarray): How many each window has, one window behind the other, (n_windows,).
     """
 
     rows: ndarray
     values: ndarray
     tokens: ndarray
-    lengths: ndarray
 
 
-def WindowWords(n_rows: int) -> Model[Input, Floats2d]:
-    """Scores of categories by the words of each window.
+class Frequencies:
+    """In how many notes each word, and each pair, stands."""
 
-    n_rows (int): Rows of the table. Words share them by their hashes.
-    RETURNS (Model[Tuple[List[Doc], List[ndarray]], Floats2d]): From docs and the tokens that each of their windows keeps, first and behind the last, to
-        (n_windows, n_labels). The table begins with zeros.
+    def __init__(self) -> None:
+        self.counts: Counter = Counter()
+        self.n_notes = 0
+
+    def add(self, doc: Doc) -> None:
+        """doc (Doc): One more note."""
+        self.counts.update(numpy.unique(_keys(doc, 0, len(doc))[0]).tolist())
+        self.n_notes += 1
+        if len(self.counts) > MAX_COUNTED:
+            self.counts = Counter(dict(self.counts.most_common(MAX_COUNTED // 2)))
+
+
+class WordTable(Shim):
+    """Weights of words and of pairs, a category each.
+
+    It takes steps of its own. Adam's are as large for the weight of a rare word as for that of a frequent one, so that what stands beside rare words is learned by heart. Here a
+    step is the gradient by a second moment for each category, as NovoGrad has one for each layer (Ginsburg et al. 2019, arXiv:1905.11286): on MTSamples' development
+    notes, words alone, AUPRC 86.5 in place of 80.2, and a logistic regression has 86.9.
+
+    n_rows (int): How many words and pairs it has at most.
     """
-    return Model("window-words", forward, init=init, params={"W": None}, dims={"nO": None}, attrs={"n_rows": n_rows})
+
+    def __init__(self, n_rows: int) -> None:
+        super().__init__(None)
+        self.n_rows = n_rows
+        self.clear(0)
+
+    def clear(self, n_labels: int) -> None:
+        """Forget all words; n_labels (int) is how many categories they are to have weights for."""
+        self.keys = numpy.zeros(0, dtype="uint64")  # sorted
+        self.worth = numpy.zeros(0, dtype="f")
+        self.weights = numpy.zeros((0, n_labels), dtype="f")
+        self.moments = numpy.zeros(n_labels)
+        self.n_steps = 0
+        self.gradient: Optional[ndarray] = None
+
+    def read(self, found: Frequencies) -> None:
+        """Take the words of most notes, with the weight 0. What each is worth is log((1 + n) / (1 + n_word)) + 1, as in scikit-learn's TfidfVectorizer.
+
+        found (Frequencies): Those of the training notes.
+        """
+        common = [(-n, key) for key, n in found.counts.items() if n >= MIN_NOTES]
+        chosen = sorted((key, -n) for n, key in sorted(common)[: self.n_rows])
+        n_labels = self.weights.shape[1]
+        self.clear(n_labels)
+        self.keys = numpy.array([key for key, _ in chosen], dtype="uint64")
+        in_notes = numpy.array([n for _, n in chosen], dtype="float64")
+        self.worth = (numpy.log((1 + found.n_notes) / (1 + in_notes)) + 1).astype("f")
+        self.weights = numpy.zeros((len(chosen), n_labels), dtype="f")
+
+    def count(self, doc: Doc, start: int, end: int) -> Words:
+        """RETURNS (Words): Those of some tokens of a note. White space is no word, and a pair has none between."""
+        keys, tokens = _keys(doc, start, end)
+        if not len(self.keys):
+            keys, tokens = keys[:0], tokens[:0]
+        rows = numpy.minimum(numpy.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
+        has_row = self.keys[rows] == keys
+        rows, tokens = rows[has_row], tokens[has_row]
+        own, inverse, counts = numpy.unique(rows, return_inverse=True, return_counts=True)
+        values = numpy.log1p(counts) * self.worth[own]
+        values /= max(numpy.linalg.norm(values), 1e-6)
+        return Words(rows, (values / counts)[inverse].astype("f"), tokens)
+
+    def __call__(self, docs: List[Doc], is_train: bool) -> Tuple[ndarray, Callable[[ndarray], None]]:
+        """docs (List[Doc]): The notes. RETURNS (Tuple[ndarray, Callable]): (n_docs, n_labels), and the backward."""
+        found = [self.count(doc, 0, len(doc)) for doc in docs]
+        scores = numpy.array([self.sum_up(each) for each in found]).reshape(len(docs), self.weights.shape[1])
+
+        def backprop(d_scores: ndarray) -> None:
+            if self.gradient is None:
+                self.gradient = numpy.zeros_like(self.weights)
+            for each, d_row in zip(found, d_scores):
+                numpy.add.at(self.gradient, each.rows, each.values[:, None] * d_row)
+
+        return scores, backprop
+
+    def sum_up(self, found: Words) -> ndarray:
+        """RETURNS (ndarray): (n_labels,)."""
+        return found.values @ self.weights[found.rows]
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Take a step, at `RATE` times the optimiser's rate."""
+        if self.gradient is None:
+            return
+        self.n_steps += 1
+        self.moments += (1 - MOMENT) * ((self.gradient.astype("float64") ** 2).sum(axis=0) - self.moments)
+        scale = numpy.sqrt(self.moments / (1 - MOMENT**self.n_steps))
+        self.weights -= (RATE * optimizer.learn_rate * self.gradient / numpy.maximum(scale, 1e-12)).astype("f")
+        self.gradient = None
+
+    def to_device(self, device_type: str, device_id: int) -> None:
+        """It stays in the memory of the CPU: what a note has of it is small."""
+
+    def to_bytes(self) -> bytes:
+        """RETURNS (bytes): Words, weights, and how far training is."""
+        return srsly.msgpack_dumps({name: getattr(self, name) for name in _STATE})
+
+    def from_bytes(self, data: bytes) -> "WordTable":
+        """data (bytes): As `to_bytes` gave it. RETURNS (WordTable): This one."""
+        state: Dict[str, Any] = srsly.msgpack_loads(data)
+        for name in _STATE:
+            value = state[name]
+            setattr(self, name, value.copy() if isinstance(value, ndarray) else value)  # msgpack's cannot be written
+        self.gradient = None
+        return self
 
 
-def init(model: Model, X: Optional[Input] = None, Y: Optional[Floats2d] = None) -> None:
+_STATE = ("keys", "worth", "weights", "moments", "n_steps")
+
+
+def NoteWords(n_rows: int) -> Model[List[Doc], Floats2d]:
+    """Scores of categories by the words of each note.
+
+    n_rows (int): How many words and pairs have weights at most; `read_words` gives it them.
+    RETURNS (Model[List[Doc], Floats2d]): To (n_docs, n_labels). Its one shim is a `WordTable`.
+    """
+    return Model("note-words", forward, init=init, dims={"nO": None}, shims=[WordTable(n_rows)])
+
+
+def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Floats2d] = None) -> None:
     if Y is not None:
         model.set_dim("nO", Y.shape[1])
-    model.set_param("W", model.ops.alloc2f(model.attrs["n_rows"], model.get_dim("nO")))
+    table_of(model).clear(model.get_dim("nO"))
 
 
-def forward(model: Model, X: Input, is_train: bool) -> Tuple[Floats2d, Callable]:
-    ops: Any = model.ops
-    found = [count_words(doc, windows, model.attrs["n_rows"]) for doc, windows in zip(*X)]
-    rows = ops.asarray(numpy.concatenate([each.rows for each in found]))
-    values = ops.asarray2f(numpy.concatenate([each.values for each in found])[:, None])
-    lengths = ops.asarray1i(numpy.concatenate([each.lengths for each in found]))
-    scores = sum_up(ops, model.get_param("W")[rows] * values, lengths)
-
-    def backprop(d_scores: Floats2d) -> None:
-        if not len(rows):
-            return
-        d_table = ops.alloc2f(*model.get_param("W").shape)
-        ops.scatter_add(d_table, rows, ops.backprop_reduce_sum(d_scores, lengths) * values)
-        model.inc_grad("W", d_table)
-
-    return scores, backprop
+def forward(model: Model, docs: List[Doc], is_train: bool) -> Tuple[Floats2d, Callable]:
+    scores, backprop = table_of(model)(docs, is_train)
+    as_floats: Any = model.ops.asarray2f
+    return as_floats(scores), lambda d_scores: backprop(model.ops.to_numpy(d_scores))
 
 
-def sum_up(ops: Any, rows: Floats2d, lengths: Any) -> Floats2d:
-    """RETURNS (Floats2d): As `ops.reduce_sum`, which cannot do without rows, (len(lengths), width)."""
-    return ops.reduce_sum(rows, lengths) if len(rows) else ops.alloc2f(len(lengths), rows.shape[1])
+def table_of(model: Model[List[Doc], Floats2d]) -> WordTable:
+    """RETURNS (WordTable): The table of a layer that `NoteWords` made."""
+    (table,) = model.shims
+    return table  # type: ignore[return-value]
 
 
-def count_words(doc: Doc, windows: ndarray, n_rows: int) -> Words:
-    """RETURNS (Words): The words of some windows; white space is none, and a pair has no white space between."""
-    ids, spaces = doc.to_array([LOWER, IS_SPACE]).T if len(doc) else numpy.zeros((2, 0), dtype="uint64")
-    found = []
-    for start, end in windows.tolist():
-        tokens = start + numpy.flatnonzero(spaces[start:end] == 0)
-        words = ids[tokens]
-        pairs = words[:-1] * PAIR + words[1:]
-        rows = (numpy.concatenate([words, pairs]) % numpy.uint64(n_rows)).astype("int32")
-        _, inverse, counts = numpy.unique(rows, return_inverse=True, return_counts=True)
-        length = numpy.sqrt((numpy.log1p(counts) ** 2).sum())
-        values = (LENGTH * numpy.log1p(counts) / counts / max(length, 1e-6))[inverse]
-        places = numpy.concatenate(
-            [numpy.stack([tokens, tokens], axis=1), numpy.stack([tokens[:-1], tokens[1:]], axis=1)]
-        )
-        found.append((rows, values.astype("f"), places))
-    nothing = numpy.zeros(0, dtype="int32"), numpy.zeros(0, dtype="f"), numpy.zeros((0, 2), dtype="int64")
-    rows, values, places = (numpy.concatenate(each) for each in zip(nothing, *found))
-    return Words(rows, values, places, numpy.array([len(each[0]) for each in found], dtype="int64"))
+def window_scores(table: WordTable, doc: Doc, windows: ndarray) -> ndarray:
+    """What the words of each window would say if it were the note.
+
+    windows (ndarray): The tokens of each, first and behind the last, (n_windows, 2).
+    RETURNS (ndarray): (n_windows, n_labels).
+    """
+    scores = [table.sum_up(table.count(doc, start, end)) for start, end in windows.tolist()]
+    return numpy.array(scores, dtype="f").reshape(len(windows), table.weights.shape[1])
 
 
-def word_scores(model: Model[Input, Floats2d], doc: Doc, windows: ndarray, shares: ndarray) -> ndarray:
+def word_scores(table: WordTable, doc: Doc) -> ndarray:
     """What each token adds to the scores of its note; a pair is shared between its two.
 
-    shares (ndarray): The weight of each window, (n_windows,).
     RETURNS (ndarray): (n_tokens, n_labels).
     """
-    found = count_words(doc, windows, model.attrs["n_rows"])
-    values = found.values * numpy.repeat(shares, found.lengths)
-    table = model.ops.to_numpy(model.get_param("W"))
-    scores = numpy.zeros((len(doc), table.shape[1]), dtype="f")
+    found = table.count(doc, 0, len(doc))
+    scores = numpy.zeros((len(doc), table.weights.shape[1]), dtype="f")
     for tokens in found.tokens.T:
-        numpy.add.at(scores, tokens, table[found.rows] * values[:, None] / 2)
+        numpy.add.at(scores, tokens, table.weights[found.rows] * found.values[:, None] / 2)
     return scores
+
+
+def _keys(doc: Doc, start: int, end: int) -> Tuple[ndarray, ndarray]:
+    """RETURNS (Tuple[ndarray, ndarray]): The words of some tokens and then the pairs, as numbers that are the same in every process, (n,), and their tokens, (n, 2)."""
+    ids, spaces = doc.to_array([LOWER, IS_SPACE]).T if len(doc) else numpy.zeros((2, 0), dtype="uint64")
+    tokens = start + numpy.flatnonzero(spaces[start:end] == 0)
+    words = ids[tokens]
+    keys = numpy.concatenate([words, words[:-1] * PAIR + words[1:]])
+    places = [numpy.stack([tokens, tokens], axis=1), numpy.stack([tokens[:-1], tokens[1:]], axis=1)]
+    return keys, numpy.concatenate(places)

@@ -7,6 +7,7 @@ from spacy_clinicalbert.explanation.explain import _by_token
 from spacy_clinicalbert.explanation.heads import log_odds
 from spacy_clinicalbert.pipeline.calibration import softmax
 from spacy_clinicalbert.pipeline.note_classifier import LEAST
+from spacy_clinicalbert.pipeline.note_words import Frequencies, table_of
 from tests.conftest import WRITERS, encoder_config
 from tests.pipeline.conftest import make_assertion_nlp, with_ents
 
@@ -34,7 +35,11 @@ def make_classifier(
     rng = numpy.random.default_rng(0)
     pipe.model.get_ref("output_layer").set_param("W", rng.normal(size=(3, 32)).astype("f"))
     if words:
-        pipe.model.get_ref("words").set_param("W", rng.normal(size=(words, 3)).astype("f"))
+        found, table = Frequencies(), table_of(pipe.model.get_ref("words"))
+        for _ in range(2):
+            found.add(nlp.make_doc(NOTE))
+        table.read(found)
+        table.weights[...] = rng.normal(scale=5.0, size=table.weights.shape)
     pipe.cfg["temperatures"] = temperatures or {}
     return nlp
 

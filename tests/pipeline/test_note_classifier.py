@@ -327,9 +327,26 @@ def test_positive_weight_counts_what_holds(toy):
     loss, gradient = pipe._loss(notes, truths, known)
     assert loss == pytest.approx(-3 * numpy.log(0.2) - numpy.log(0.3))
     assert gradient[0].tolist() == pytest.approx([-3 / 0.2, 1 / 0.3], rel=1e-5)
-    for exclusive, weight in ((False, 0.0), (True, 3.0)):
-        with pytest.raises(ValueError, match="above 0, and to 1 where classes are exclusive"):
+    for exclusive, weight in ((False, 0.0), (True, 3.0), (False, "even"), (True, "balanced")):
+        with pytest.raises(ValueError, match="above 0 or to .*, and to 1 where classes are exclusive"):
             make_textcat(toy, exclusive_classes=exclusive, positive_weight=weight)
+
+
+def test_balanced_labels_count_as_much_with_as_without(toy):
+    rows = [(TEXT, {"progress": 1.0, "radiology": 0.0})] + [(TEXT, {"progress": 0.0, "radiology": 0.0})] * 2
+    rows.append((TEXT, {"progress": 0.0}))  # of radiology nothing is known
+    nlp = make_textcat(toy, lambda nlp: with_cats(nlp, *rows), exclusive_classes=False, positive_weight="balanced")
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    assert pipe._weights()[:, pipe.labels.index("progress")] == pytest.approx([4 / 2, 4 / 6])
+    assert pipe._weights()[:, pipe.labels.index("radiology")] == pytest.approx([3 / 2, 3 / 6])
+    truths, known = pipe._targets(with_cats(nlp, *rows))
+    weights = known * numpy.where(truths > 0.5, *pipe._weights()[:, None])
+    assert weights[:, pipe.labels.index("progress")].sum() == pytest.approx(4)
+    loaded = make_textcat(toy, exclusive_classes=False)
+    other = loaded.get_pipe("clinical_note_classifier")
+    other.positive_weight = "balanced"
+    with pytest.raises(ValueError, match="Train it anew, or set a number"):
+        loaded.update(with_cats(loaded, *rows))
 
 
 def test_what_is_not_of_a_category_gets_none_of_the_second_classifier(toy):

@@ -1,13 +1,27 @@
 import numpy
 import pytest
 import spacy
-from thinc.api import Adam
+from thinc.api import SGD, Adam
 
-from spacy_clinicalbert.pipeline.note_words import LENGTH, WindowWords, count_words, word_scores
+from spacy_clinicalbert.pipeline.note_words import (
+    RATE,
+    Frequencies,
+    NoteWords,
+    table_of,
+    window_scores,
+    word_scores,
+)
 from tests.pipeline.test_note_classifier import make_textcat, with_cats
 
 TEXT = "Fever, fever and \n cough. Fever again."
-WINDOWS = numpy.array([[0, 5], [5, 8], [8, 11], [11, 11]])
+WINDOWS = numpy.array([[0, 5], [5, 8], [8, 11], [10, 10]])
+
+
+def frequencies(*texts):
+    found = Frequencies()
+    for text in texts:
+        found.add(spacy.blank("en")(text))
+    return found
 
 
 @pytest.fixture
@@ -18,85 +32,129 @@ def doc():
 
 
 @pytest.fixture
-def table():
-    model = WindowWords(4096)
+def words():
+    """A layer whose words are those of the text, but for "and", with random weights."""
+    model = NoteWords(4096)
     model.initialize(Y=numpy.zeros((1, 3), dtype="f"))
-    assert not model.get_param("W").any()
-    model.set_param("W", numpy.random.default_rng(0).normal(size=(4096, 3)).astype("f"))
+    table_of(model).read(frequencies(TEXT, TEXT.replace("and", "or"), "No more."))
+    table = table_of(model)
+    assert not table.weights.any()
+    table.weights[...] = numpy.random.default_rng(0).normal(size=table.weights.shape)
     return model
 
 
-def test_count_words_counts_words_and_pairs_of_each_window(doc):
-    found = count_words(doc, WINDOWS, 4096)
-    # "fever" twice, "," and "and", and three pairs; then three words with two pairs; then two with one; nothing.
-    assert found.lengths.tolist() == [7, 5, 3, 0]
-    assert found.tokens[:7].tolist() == [[0, 0], [1, 1], [2, 2], [3, 3], [0, 1], [1, 2], [2, 3]]
-    fever, again = found.rows[0], found.rows[9]
-    assert fever == found.rows[2] == again and found.tokens[9].tolist() == [7, 7]
-    assert found.rows[4] != found.rows[5]  # "fever ," and ", fever"
-    assert found.values[0] == pytest.approx(found.values[1] * numpy.log(3) / numpy.log(2) / 2)
-    for rows, values in zip(numpy.split(found.rows, [7, 12, 15]), numpy.split(found.values, [7, 12, 15])):
-        vector = numpy.bincount(rows, values, 4096)
-        assert len(rows) == 0 or numpy.linalg.norm(vector) == pytest.approx(LENGTH, abs=1e-5)
+def test_words_of_two_notes_have_rows_and_rarer_ones_are_worth_more():
+    found = frequencies("Fever again.", "Fever again!", "No fever.", "Chills.")
+    model = NoteWords(3)
+    model.initialize(Y=numpy.zeros((1, 2), dtype="f"))
+    table = table_of(model)
+    table.read(found)
+    # "." stands in three notes, "fever" in three, and one of "again" and "fever again" in two.
+    assert table.weights.shape == (3, 2) and sorted(table.worth.round(4)) == [
+        *[pytest.approx(numpy.log(5 / 4) + 1, abs=1e-4)] * 2,
+        pytest.approx(numpy.log(5 / 3) + 1, abs=1e-4),
+    ]
+    large = NoteWords(100)
+    large.initialize(Y=numpy.zeros((1, 2), dtype="f"))
+    table_of(large).read(found)
+    assert len(table_of(large).keys) == 4 and (numpy.diff(table_of(large).keys) > 0).all()
 
 
-def test_white_space_is_no_word(doc):
-    found = count_words(doc, numpy.array([[3, 6]]), 4096)
-    assert found.tokens.tolist() == [[3, 3], [5, 5], [3, 5]]
-    assert count_words(doc, numpy.array([[4, 5]]), 4096).rows.tolist() == []
+def test_count_counts_words_and_pairs_that_have_rows(doc, words):
+    table = table_of(words)
+    found = table.count(doc, 0, len(doc))
+    # All but "and" with its two pairs; and no white space.
+    expected = [[i, i] for i in (0, 1, 2, 5, 6, 7, 8, 9)] + [[0, 1], [1, 2], [5, 6], [6, 7], [7, 8], [8, 9]]
+    assert found.tokens.tolist() == expected
+    assert found.rows[0] == found.rows[2] == found.rows[5]
+    fever, cough = found.values[0], found.values[3]
+    assert fever == pytest.approx(cough * numpy.log(4) / numpy.log(2) / 3)  # both stand in two of three notes
+    vector = numpy.bincount(found.rows, found.values, len(table.keys))
+    assert numpy.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    assert table.count(doc, 4, 5).rows.tolist() == []
 
 
-def test_scores_are_sums_over_the_table(doc, table):
-    scores, _ = table([([doc]), [WINDOWS]], is_train=False)
-    found = count_words(doc, WINDOWS, 4096)
-    for i, places in enumerate(numpy.split(numpy.arange(15), numpy.cumsum(found.lengths)[:-1])):
-        expected = (table.get_param("W")[found.rows[places]] * found.values[places, None]).sum(axis=0)
-        assert scores[i] == pytest.approx(expected, abs=1e-5)
-    shares = numpy.array([0.5, 0.3, 0.2, 0.0], dtype="f")
-    by_token = word_scores(table, doc, WINDOWS, shares)
-    assert by_token.shape == (10, 3) and not by_token[4].any()
-    assert by_token.sum(axis=0) == pytest.approx(shares @ scores, abs=1e-4)
+def test_scores_are_sums_over_the_table(doc, words):
+    table = table_of(words)
+    scores = words.predict([doc, spacy.blank("en")("  ")])
+    found = table.count(doc, 0, len(doc))
+    assert scores[0] == pytest.approx((table.weights[found.rows] * found.values[:, None]).sum(axis=0), abs=1e-5)
+    assert not scores[1].any()
+    by_token = word_scores(table, doc)
+    assert by_token.shape == (10, 3) and not by_token[3].any() and not by_token[4].any()
+    assert by_token.sum(axis=0) == pytest.approx(scores[0], abs=1e-5)
+    of_windows = window_scores(table, doc, WINDOWS)
+    assert of_windows.shape == (4, 3) and not of_windows[3].any()
+    assert of_windows[2] == pytest.approx(words.predict([doc[8:11].as_doc()])[0], abs=1e-5)
 
 
-def test_gradient_is_that_of_differences(doc, table):
-    docs, windows = [doc, spacy.blank("en")(""), doc[5:].as_doc()], [WINDOWS, numpy.zeros((0, 2), "i8"), WINDOWS[:1]]
-    weights = numpy.random.default_rng(1).normal(size=(5, 3)).astype("f")
-    _, backprop = table((docs, windows), is_train=True)
+def test_gradient_is_that_of_differences(doc, words):
+    table, docs = table_of(words), [doc, spacy.blank("en")(""), doc[5:].as_doc()]
+    weights = numpy.random.default_rng(1).normal(size=(3, 3)).astype("f")
+    _, backprop = words(docs, is_train=True)
     backprop(weights)
-    gradient = table.get_grad("W")
-    row = int(count_words(doc, WINDOWS, 4096).rows[0])
-    assert numpy.count_nonzero(gradient.any(axis=1)) < 20
+    row = int(table.count(doc, 0, len(doc)).rows[0])
     values = []
     for step in (-0.5, 0.5):
-        W = table.get_param("W").copy()
-        W[row, 1] += step
-        table.set_param("W", W)
-        values.append((table.predict((docs, windows)) * weights).sum())
-        W[row, 1] -= step
-        table.set_param("W", W)
-    assert gradient[row, 1] == pytest.approx(values[1] - values[0], abs=1e-3)
+        table.weights[row, 1] += step
+        values.append((words.predict(docs) * weights).sum())
+        table.weights[row, 1] -= step
+    assert table.gradient[row, 1] == pytest.approx(values[1] - values[0], abs=1e-3)
 
 
-def test_nothing_to_read(table):
+def test_first_step_is_the_gradient_by_its_length_and_a_label_without_one_stays(doc, words):
+    table = table_of(words)
+    before = table.weights.copy()
+    words.finish_update(SGD(0.1))  # nothing was learned
+    assert numpy.array_equal(before, table.weights) and table.n_steps == 0
+    _, backprop = words([doc], is_train=True)
+    backprop(numpy.array([[2.0, -4.0, 0.0]], dtype="f"))
+    gradient = table.gradient.copy()
+    words.finish_update(SGD(1e-4))
+    assert table.gradient is None and numpy.array_equal(before[:, 2], table.weights[:, 2])
+    for j in (0, 1):
+        step = -gradient[:, j] / numpy.linalg.norm(gradient[:, j]) * 1e-4 * RATE
+        assert table.weights[:, j] - before[:, j] == pytest.approx(step, abs=1e-5)
+
+
+def test_bytes_hold_words_weights_and_how_far_training_is(doc, words):
+    def step(model):
+        _, backprop = model([doc], is_train=True)
+        backprop(numpy.ones((1, 3), dtype="f"))
+        model.finish_update(SGD(1e-3))
+
+    step(words)
+    other = NoteWords(4096)
+    other.initialize(Y=numpy.zeros((1, 3), dtype="f"))
+    other.from_bytes(words.to_bytes())
+    for model in (words, other):
+        step(model)
+    assert numpy.array_equal(words.predict([doc]), other.predict([doc]))
+
+
+def test_nothing_to_read():
+    model = NoteWords(10)
+    model.initialize(Y=numpy.zeros((1, 3), dtype="f"))  # of no note: no word has a row
     empty = spacy.blank("en")("  ")
-    scores, backprop = table(([empty], [numpy.array([[0, 1]])]), is_train=True)
-    assert scores.tolist() == [[0.0] * 3]
+    scores, backprop = model([empty, spacy.blank("en")("Fever.")], is_train=True)
+    assert scores.tolist() == [[0.0] * 3] * 2
     backprop(scores)
-    assert not table.has_grad("W")
+    model.finish_update(SGD(0.1))
 
 
 def test_words_alone_tell_notes_apart(toy):
     """The table alone learns: what tells these notes apart are words in their last windows."""
-    nlp = make_textcat(toy, words=4096)
     start = "The patient denies chest pain; history of fever. " * 5
     rows = [
         (f"{start} Aspirin given.", {"progress": 1.0, "radiology": 0.0}),
         (f"{start} Lungs clear.", {"progress": 0.0, "radiology": 1.0}),
     ]
+    nlp = make_textcat(toy, lambda nlp: with_cats(nlp, *rows, *rows), words=4096)
     examples = with_cats(nlp, *rows)
     pipe = nlp.get_pipe("clinical_note_classifier")
     words = pipe.model.get_ref("words")
-    sgd = Adam(0.05)
+    assert len(table_of(words).keys) > 20
+    sgd = Adam(1e-3)
     with nlp.select_pipes(disable=["encoder"]):
         docs = list(nlp.get_pipe("encoder").pipe([example.predicted for example in examples]))
         for _ in range(10):
@@ -115,28 +173,27 @@ def test_words_alone_tell_notes_apart(toy):
 
 @pytest.mark.parametrize("aggregate", ["mean", "noisy_or", "attention"])
 def test_gradient_of_the_whole_model(toy, aggregate):
-    nlp = make_textcat(toy, words=512, aggregate=aggregate, exclusive_classes=False)
-    pipe = nlp.get_pipe("clinical_note_classifier")
-    table, rng = pipe.model.get_ref("words"), numpy.random.default_rng(0)
-    table.set_param("W", rng.normal(scale=0.2, size=(512, 2)).astype("f"))
     texts = ["The patient denies chest pain; history of fever. " * 20, "", "Lungs clear."]
+    cats = {"progress": 1.0, "radiology": 0.0}
+    rows = [(text, cats) for text in texts] * 2
+    nlp = make_textcat(toy, lambda nlp: with_cats(nlp, *rows), words=512, aggregate=aggregate, exclusive_classes=False)
+    pipe = nlp.get_pipe("clinical_note_classifier")
+    table, rng = table_of(pipe.model.get_ref("words")), numpy.random.default_rng(0)
+    table.weights[...] = rng.normal(scale=0.2, size=table.weights.shape)
     docs = list(nlp.get_pipe("encoder").pipe(nlp.make_doc(text) for text in texts))
     weights = rng.normal(size=(3, 2)).astype("f")
     given, _, backprop = pipe.begin_update(docs)
     assert given.n_docs == 3 and len(given.docs) > 3
     backprop(weights)
-    gradient = table.get_grad("W")
+    gradient = table.gradient.copy()
     row, column = numpy.unravel_index(numpy.abs(gradient).argmax(), gradient.shape)
     values = []
     for step in (-0.05, 0.05):
-        W = table.get_param("W").copy()
-        W[row, column] += step
-        table.set_param("W", W)
+        table.weights[row, column] += step
         _, notes, forget = pipe.begin_update(docs)
         forget(weights * 0)
         values.append((notes * weights).sum())
-        W[row, column] -= step
-        table.set_param("W", W)
+        table.weights[row, column] -= step
     assert gradient[row, column] == pytest.approx((values[1] - values[0]) / 0.1, rel=0.02)
 
 
