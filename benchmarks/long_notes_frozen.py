@@ -39,7 +39,8 @@ def add_head(nlp: Language, system: str) -> Any:
         return nlp.add_pipe("textcat_multilabel", config={"model": TEXTCAT})
     model: Dict[str, Any] = {"aggregate": {"@layers": f"spacy-clinicalbert.{aggregator_of(system)}.v1"}}
     model["words"] = N_WORDS if system == "words" else 0
-    return nlp.add_pipe("clinical_note_classifier", config={"model": model})
+    weight = "balanced" if system == "words" else 1.0  # as TF-IDF's regressions are
+    return nlp.add_pipe("clinical_note_classifier", config={"model": model, "positive_weight": weight})
 
 
 def encode(nlp: Language, texts: List[str]) -> List[Doc]:
