@@ -81,6 +81,8 @@ def step_folders(output: Path) -> List[Path]:
 
 
 def keep_latest(output: Path, n: int) -> None:
-    """Delete all checkpoints of a run but the latest n."""
+    """Delete all checkpoints of a run but the latest n, and what kills have left half written. Call it when one is written."""
     for old in step_folders(output)[:-n]:
         shutil.rmtree(old)
+    for part in (output / "checkpoints").glob("step-*.part"):
+        shutil.rmtree(part)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spacy_clinicalbert.folders import whole_folder
+from spacy_clinicalbert.folders import keep_latest, step_folder, step_folders, whole_folder
 from spacy_clinicalbert.loading import find_pipeline
 
 
@@ -67,3 +67,13 @@ def test_find_pipeline_says_where_a_kill_has_left_it(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"left what was there before as '.*model\.old'\. Rename"):
         find_pipeline(folder)
     assert not folder.exists()
+
+
+def test_what_kills_have_left_of_checkpoints_goes_with_the_old_ones(tmp_path, monkeypatch):
+    for step in (1, 2):
+        write(step_folder(tmp_path, step), "1")
+    replace_and_be_killed(step_folder(tmp_path, 3), monkeypatch)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 3
+    write(step_folder(tmp_path, 4), "1")
+    keep_latest(tmp_path, 1)
+    assert [*(tmp_path / "checkpoints").iterdir()] == step_folders(tmp_path) == [step_folder(tmp_path, 4)]

@@ -64,12 +64,11 @@ def transfer(
             say=lambda line: typer.echo(line, err=True),
         )
         typer.echo(transfer_tables(result))
-        for path in (json_path, plot):
-            if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
         if json_path:
+            json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
         if plot:
+            plot.parent.mkdir(parents=True, exist_ok=True)
             plot_heat_map(result, plot)
     except (ImportError, OSError, ValueError) as err:
         typer.echo(str(err), err=True)

@@ -39,6 +39,12 @@ def check_record(record: Record, where: str) -> None:
             raise ValueError(f"{where} has '{name}' of another type than {kind.__name__}.")
     if not all(labels is None or isinstance(labels, list) for labels in (record.get("annotated") or {}).values()):
         raise ValueError(f"{where} has 'annotated' that is not an object of component → list of labels.")
+    for label, value in cats.items():
+        if value is not None and value != value:
+            raise ValueError(f"{where} has NaN for the category '{label}'. Write null where it is not known.")
+    for name in ("id", "patient"):
+        if record.get(name) != record.get(name):  # as tables have it: all such notes would be one patient's
+            raise ValueError(f"{where} has '{name}' that is NaN. Write null where it is not known.")
     for name, spans in [("entities", record.get("entities", [])), *groups.items()]:
         for span in spans if isinstance(spans, list) else [[]]:
             whole = isinstance(span, list) and (len(span) == 3 or (len(span) == 4 and isinstance(span[3], dict)))

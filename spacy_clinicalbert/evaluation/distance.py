@@ -15,6 +15,7 @@ gives without any change of domain.
 """
 
 from collections import Counter
+from sys import intern
 from typing import Any, Callable, Dict, List, Optional
 
 import numpy
@@ -29,7 +30,8 @@ Pieces = List[List[str]]
 
 def content_words(doc: Doc) -> List[str]:
     """The words of a Doc that the measures look at."""
-    return [token.lower_ for token in doc if token.is_alpha and not token.is_stop]
+    # spaCy makes a new string at each call: those of all notes are held.
+    return [intern(token.lower_) for token in doc if token.is_alpha and not token.is_stop]
 
 
 def corpus_distances(words: Dict[str, Pieces]) -> Dict[str, Any]:

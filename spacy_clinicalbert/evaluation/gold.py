@@ -136,7 +136,7 @@ def map_answers(answers: Iterable[Answer], label_map: Optional[LabelMap]) -> Tup
 
 def _stated_labels(doc: Doc, heads: Set[str]) -> Optional[Set[str]]:
     annotated = doc._.annotated or {}
-    stated = [labels for head, labels in annotated.items() if head in heads]
+    stated = [labels for head, labels in annotated.items() if head in heads and labels is not None]  # None: all
     return set().union(*stated) if stated else None
 
 

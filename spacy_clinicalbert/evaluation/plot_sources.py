@@ -11,6 +11,7 @@ from spacy.util import load_config
 from ..corpora.docs import Report
 from ..corpora.files import json_file, json_lines
 from ..corpora.formats import read_corpus
+from ..folders import step_folders
 from ..loading import open_pipeline
 from .gold import spread
 from .heat_map import plot_heat_map
@@ -21,7 +22,7 @@ from .transfer import transfer
 
 Draw = Callable[[Path], None]
 NOTHING = "nothing"
-CHECKPOINT = "checkpoints/step-*/progress.json"
+PROGRESS = "progress.json"  # of a checkpoint of `train`
 
 
 def draw_file(path: Path) -> Tuple[str, Draw]:
@@ -34,9 +35,9 @@ def draw_file(path: Path) -> Tuple[str, Draw]:
     if path.is_dir():
         if (path / "log.jsonl").exists():  # a pretraining run has checkpoints too
             return draw_file(path / "log.jsonl")
-        found = sorted(path.glob(CHECKPOINT))
-        if found:
-            curves = training_curves(found[-1])
+        found = step_folders(path)
+        if found and (found[-1] / PROGRESS).is_file():
+            curves = training_curves(found[-1] / PROGRESS)
             return "training", lambda target: plot_curves(curves, target)
     elif path.suffix == ".jsonl":
         rows = [row for _, row in json_lines(path)]

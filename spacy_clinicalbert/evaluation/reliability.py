@@ -10,7 +10,8 @@ from ..corpora.docs import Report
 from ..corpora.formats import read_corpus
 from ..loading import find_pipeline, open_config, open_pipeline, save_pipeline
 from ..pipeline.calibration import NEVER, Calibration
-from .plots import save
+from .plots import MAX_LABELS, save
+from .tables import in_cell
 
 Calibrations = Dict[Tuple[str, str], Calibration]  # component, and what it classifies
 
@@ -42,8 +43,9 @@ def calibrate_pipeline(
     if not components:
         raise ValueError(f"'{pipeline}' has no component to calibrate, such as clinical_assertion.")
     if source.endswith(".cfg"):
-        config = open_config(source, overrides, needs=("training",), interpolate=True)
-        (corpus,) = resolve_dot_names(config, [config["training"]["dev_corpus"]])
+        config = open_config(source, overrides, needs=("training", "corpora"), interpolate=True)
+        named = config["training"].get("dev_corpus", "corpora.dev")  # spaCy's default
+        (corpus,) = resolve_dot_names(config, [named])
         references = [example.reference for example in corpus(nlp)]
     elif overrides:
         raise ValueError(f"{', '.join(overrides)} are settings of a training config, and '{source}' is none.")
@@ -80,9 +82,10 @@ def calibration_tables(found: Calibrations) -> str:
     ]
     for (name, what), each in found.items():
         figures = (each.temperature, each.ece_before, each.ece_after, each.nll_before, each.nll_after)
-        lines.append(f"| {name} | {what} | {each.n} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |")
+        row = [name, in_cell(what), str(each.n), *(f"{figure:.3f}" for figure in figures)]
+        lines.append(f"| {' | '.join(row)} |")
     thresholds = [
-        f"| {name} | {what} | {label} | {'never given' if threshold == NEVER else f'{threshold:.3f}'} |"
+        f"| {name} | {in_cell(what)} | {in_cell(label)} | {'never given' if threshold == NEVER else f'{threshold:.3f}'} |"
         for (name, what), each in found.items()
         for label, threshold in each.thresholds.items()
     ]
@@ -94,7 +97,7 @@ def calibration_tables(found: Calibrations) -> str:
 def plot_reliability(found: Calibrations, path: Path, after: bool = True) -> None:
     """Draw reliability diagrams, of each classifier before and after (Guo et al. 2017, figure 1).
 
-    found (Calibrations): As `calibrate_pipeline` gives it.
+    found (Calibrations): As `calibrate_pipeline` gives it. Of more classifiers than a picture holds, those with most answers are drawn.
     path (Path): Ends in .png or .svg.
     after (bool): Whether to draw the second, too.
     """
@@ -102,9 +105,12 @@ def plot_reliability(found: Calibrations, path: Path, after: bool = True) -> Non
 
     # A figure without pyplot has no backend but the file's.
     n_columns = 2 if after else 1
-    figure = Figure(figsize=(3.2 * n_columns, 3.2 * len(found)))
-    axes = figure.subplots(len(found), n_columns, squeeze=False)
-    for row, ((name, what), each) in zip(axes, found.items()):
+    shown = (
+        sorted(found.items(), key=lambda pair: -pair[1].n)[:MAX_LABELS] if len(found) > MAX_LABELS else [*found.items()]
+    )
+    figure = Figure(figsize=(3.2 * n_columns, 3.2 * len(shown)))
+    axes = figure.subplots(len(shown), n_columns, squeeze=False)
+    for row, ((name, what), each) in zip(axes, shown):
         first = "before" if after else "as it is"
         tables = ((first, each.before, each.ece_before), ("after", each.after, each.ece_after))
         for axis, (title, table, error) in zip(row, tables):

@@ -78,5 +78,9 @@ def _names(labels: Iterable[str]) -> str:
 
 def _table(heads: List[str], rows: List[List[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    # A label may hold what ends a cell.
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(in_cell, line)) + " |" for line in lines)
+
+
+def in_cell(text: str) -> str:
+    """A label in a table: it may hold what ends a cell."""
+    return text.replace("|", "\\|")

@@ -82,6 +82,7 @@ def transfer(
         words[name] = [content_words(doc) for doc in docs]
         described[name] = _describe(source, gold[name], report)
         say(f"{name}: {len(gold[name].notes)} annotated notes. {described[name]['report']}".rstrip())
+        del docs  # much larger than what is kept of them
     _check_labels(heads, gold, label_map)
     cells: Dict[str, Dict[str, Cell]] = {}
     for pipeline, path in pipelines.items():

@@ -6,6 +6,8 @@ import numpy
 from spacy.scorer import PRFScore
 from spacy.training import Example
 
+from ..corpora.docs import CATEGORY_HEADS
+
 MISSING_ENT = 0  # spaCy's ENT_IOB of a token of which nothing is known
 Table = Dict[str, Dict[str, PRFScore]]  # axis → label → counts
 
@@ -76,7 +78,12 @@ def _count_found(
         for axis, labels in table.items():
             if axis in span.known:
                 _count(labels, span.known[axis], each[axis][0] if axis in each else None)
-    stated = {head: labels for head, labels in (example.reference._.annotated or {}).items() if head != name}
+    # Readers state of every note which categories it has: that says nothing of its entities.
+    stated = {
+        head: labels
+        for head, labels in (example.reference._.annotated or {}).items()
+        if head != name and head not in CATEGORY_HEADS and labels is not None
+    }
     gaps = numpy.array([tag == MISSING_ENT for tag in example.get_aligned("ENT_IOB")] if exhaustive else [], dtype=bool)
     for key in found.keys() - matched if exhaustive else ():
         start, end, span_label = key

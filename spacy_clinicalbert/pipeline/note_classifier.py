@@ -304,7 +304,7 @@ class ClinicalNoteClassifier(Head):
         truths, known = self._targets(examples)
         docs = [example.predicted for example in examples]
         self.require_vectors(docs)
-        notes = numpy.array([each.note for each in self._predict(docs, {})])
+        notes = numpy.array([each.note for each in self._predict(docs, {})]).reshape(known.shape)  # also of no notes
         given = (notes, truths > 0.5, known)
         if self.cfg["exclusive_classes"]:
             found = calibrate_classes(*given)

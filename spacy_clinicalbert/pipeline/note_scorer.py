@@ -67,6 +67,8 @@ def score_notes(
     scores = Scorer.score_cats(
         compared, "cats", getter=lambda cats, _: cats, labels=labels, multi_label=not exclusive, **settings
     )
+    if not compared:  # spaCy says 0, as if everything were wrong
+        scores = {key: None if isinstance(value, float) else value for key, value in scores.items()}
     given = numpy.array([[example.predicted.cats.get(label, 0.0) for label in labels] for example in examples])
     given = given.reshape(len(examples), len(labels))
     per_type: Dict[str, Dict[str, Optional[float]]] = {}

@@ -4,6 +4,7 @@ has been measured."""
 import json
 import random
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -80,7 +81,7 @@ def save_checkpoint(
         save_file(NodePaths(nlp).weights(), part / WEIGHTS)
         optimizer.to_disk(part / OPTIMIZER, nlp)
         srsly.write_msgpack(part / RANDOM, {"epochs": epochs, "now": random_state()})
-        values = {**asdict(progress), "tokenizers": NodePaths(nlp).tokenizers()}
+        values = {**asdict(progress), "tokenizers": NodePaths(nlp).tokenizers(), "labels": digest_labels(nlp)}
         (part / PROGRESS).write_text(json.dumps(values, default=_as_json), encoding="utf8")
     keep_latest(output, 1)
 
@@ -102,7 +103,9 @@ class Checkpoint:
         try:
             values = json.loads((folder / PROGRESS).read_text(encoding="utf8"))
             evaluations = [Evaluation(**each) for each in values.pop("evaluations")]
-            self.tokenizers: Dict[str, str] = values.pop("tokenizers", {})  # which older ones do not have
+            # Which older ones do not have.
+            self.tokenizers: Dict[str, str] = values.pop("tokenizers", {})
+            self.labels: Dict[str, str] = values.pop("labels", {})
             self.progress = Progress(**values, evaluations=evaluations)
             self.random = srsly.read_msgpack(folder / RANDOM)
             self.config = load_config(folder / CONFIG, interpolate=False)
@@ -123,7 +126,7 @@ class Checkpoint:
 
         nlp (Language): The pipeline, initialised with the same config and data.
         optimizer (ResumableOptimizer): Its optimiser, no further than the saved one.
-        RAISES (RunError): The pipeline has other weights, or another tokenizer, or a file is damaged.
+        RAISES (RunError): The pipeline has other weights, another tokenizer or other labels, or a file is damaged.
         """
         found = NodePaths(nlp).tokenizers()
         for path, digest in self.tokenizers.items():
@@ -131,6 +134,13 @@ class Checkpoint:
                 raise RunError(
                     f"The encoder '{path.partition('/')[0]}' has another tokenizer than the checkpoint '{self.folder}': its weights would get "
                     "other wordpieces than they have learned. Put back the encoder that the run was begun with, or begin a new run."
+                )
+        labels = digest_labels(nlp)
+        for name, digest in self.labels.items():
+            if labels.get(name) != digest:
+                raise RunError(
+                    f"The component '{name}' has other labels than in the checkpoint '{self.folder}', or has them in another order: its weights "
+                    "would answer for the wrong ones. Put back the file of labels that the run was begun with, or begin a new run in another folder."
                 )
         try:
             NodePaths(nlp).set_weights(load_file(self.folder / WEIGHTS))
@@ -144,6 +154,13 @@ class Checkpoint:
             f"The checkpoint '{self.folder}' does not fit the pipeline, or is damaged ({err}). Use the config and the data that it was made "
             "with, or begin a new run in another folder."
         )
+
+
+def digest_labels(nlp: Language) -> Dict[str, str]:
+    """RETURNS (Dict[str, str]): Trainable component → a digest of its labels in their order: what the columns of its weights mean."""
+    trainable = [(name, pipe) for name, pipe in nlp.components if getattr(pipe, "is_trainable", False)]
+    labels = {name: tuple(getattr(pipe, "labels", ())) for name, pipe in trainable}
+    return {name: sha256(repr(own).encode()).hexdigest()[:16] for name, own in labels.items() if own}
 
 
 def random_state() -> Dict[str, Any]:

@@ -165,6 +165,8 @@ def new_project(
     taken = [name for name in ("config.cfg", "project.yml", "corpus") if (folder / name).exists()]
     if taken:
         raise ValueError(f"'{folder}' has {' and '.join(taken)} already: name another folder.")
+    if Path(encoder).is_dir():  # the project is run from its own folder
+        encoder = str(Path(encoder).absolute())
     nlp, report = blank_clinical(), Report()
     docs = {"train": list(read_corpus(train, nlp, report))}
     said = [f"train: {report}"]
@@ -184,6 +186,12 @@ def new_project(
             f"The notes of '{train}' have neither entities nor categories that tell some of them from others, so that there is nothing to learn. docs/data.md "
             "has the forms that are read."
         )
+    held_out = find_annotation(docs["dev"])
+    if "clinical_note_classifier" in found.heads:  # a note held out with two classes would end the training
+        found = found._replace(is_exclusive=found.is_exclusive and held_out.is_exclusive)
+    unscored = [name for name in found.heads if name not in held_out.heads]
+    if unscored:
+        said.append(f"dev: too little annotation there to tell how good {', '.join(unscored)} will be")
     config = make_config(nlp, docs["train"], found, encoder, epochs)
     (folder / "corpus").mkdir(parents=True)
     for name, notes in docs.items():
@@ -191,7 +199,8 @@ def new_project(
     config.to_disk(folder / "config.cfg", interpolate=False)
     name = package_name(folder.resolve().name)
     heads = ", ".join(["clinicalbert", *found.heads])
-    text = PROJECT.format(title=json.dumps(folder.resolve().name), name=json.dumps(name), heads=heads)
+    title = json.dumps(folder.resolve().name, ensure_ascii=False)  # YAML knows no pairs of escapes
+    text = PROJECT.format(title=title, name=json.dumps(name), heads=heads)
     (folder / "project.yml").write_text(text, encoding="utf8")
     return found, said
 

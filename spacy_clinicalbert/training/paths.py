@@ -82,7 +82,10 @@ class NodePaths:
             for name in node.param_names:
                 if node.has_param(name):
                     own: Any = node.get_param(name)
-                    own[...] = node.ops.asarray(cast(Any, weights[f"{path}/{name}"]))
+                    given = weights[f"{path}/{name}"]
+                    if given.shape != own.shape:  # one row would be copied to all
+                        raise ValueError(f"{path}/{name} is of shape {own.shape}, not {given.shape}")
+                    own[...] = node.ops.asarray(cast(Any, given))
         for path, shim in self.shims.items():
             if isinstance(shim, EncoderShim):
                 prefix = f"{path}/"

@@ -153,3 +153,13 @@ def test_convert_passes_settings_on_and_refuses_unknown_ones(tmp_path):
     (doc,) = DocBin(store_user_data=True).from_disk(tmp_path / "a.spacy").get_docs(spacy.blank("en").vocab)
     assert doc.cats == {"A": 1.0} and doc._.annotated["ner"] == ()
     assert CliRunner().invoke(convert.app, [*call, "--split", "train"]).exit_code != 0
+
+
+@pytest.mark.parametrize("field", ['"cats": {"consult": NaN}', '"id": NaN', '"patient": NaN'])
+def test_what_is_not_a_number_is_an_error(tmp_path, field):
+    """Tables have it where nothing is known: as a category it would make all weights NaN, and one patient of all without."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text": "{TEXT}", {field}}}\n')
+    with pytest.raises(ValueError, match=r"Line 1 of .* NaN.* Write null") as error:
+        read("jsonl", path)
+    assert "pain" not in str(error.value)

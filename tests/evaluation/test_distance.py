@@ -14,6 +14,8 @@ def random_notes(words, n_notes, seed):
 def test_content_words_leave_out_what_says_nothing():
     doc = spacy.blank("en")("The Patient's BP was 120/80, and he has a Fever.")
     assert content_words(doc) == ["patient", "bp", "fever"]
+    # Words of all notes are held: each once.
+    assert all(one is other for one, other in zip(content_words(doc), content_words(doc)))
 
 
 def test_word_divergence_is_the_definition():

@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from spacy_clinicalbert.cli import app
 from spacy_clinicalbert.evaluation import plots
 from spacy_clinicalbert.evaluation.mistakes import Mistake, Mistakes, WrongCategories
-from spacy_clinicalbert.evaluation.plot_sources import NOTHING, confusion, head_scores, speeds, training_curves
+from spacy_clinicalbert.evaluation.plot_sources import (
+    NOTHING,
+    confusion,
+    draw_file,
+    head_scores,
+    speeds,
+    training_curves,
+)
 from spacy_clinicalbert.evaluation.transfer import transfer
 
 SPEEDS = [
@@ -75,6 +82,14 @@ def test_curves_are_drawn_of_runs_whose_config_leaves_settings_to_spacy(tmp_path
     (tmp_path / "model-last").mkdir()
     (tmp_path / "model-last" / "config.cfg").write_text(complete)
     assert training_curves(path)["development scores"] == {"ents_f": ([0, 4, 8], [0.0, 0.4, 0.6])}
+
+
+def test_curves_are_not_those_of_a_checkpoint_that_is_being_written(tmp_path):
+    write_run(tmp_path)
+    part = tmp_path / "checkpoints" / "step-00000012.part"
+    part.mkdir()
+    (part / "progress.json").write_text("{")
+    assert draw_file(tmp_path)[0] == "training"
 
 
 def test_confusion_shows_shares_of_all_that_a_label_has(tmp_path, monkeypatch):

@@ -1,12 +1,16 @@
 import json
+import re
 from xml.etree import ElementTree
 
+import numpy
 import pytest
 import spacy
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
+from spacy_clinicalbert.evaluation.reliability import calibration_tables, plot_reliability
+from spacy_clinicalbert.pipeline.calibration import Calibration, reliability
 from tests.pipeline.conftest import ASSERTED, make_assertion_nlp, make_reference, with_ents
 
 
@@ -89,3 +93,31 @@ def test_command_says_what_is_wrong_and_writes_nothing(saved, tmp_path, pipeline
     result = run(saved / pipeline, saved / notes, tmp_path / "out", *options)
     assert result.exit_code == 1 and message in result.output
     assert not (tmp_path / "out").exists()
+
+
+def calibration(n):
+    table = reliability(numpy.array([0.6, 0.9]), numpy.array([False, True]))
+    return Calibration(1.0, n, 0.1, 0.1, 0.2, 0.2, table, table, {f"a|{n}": 0.5})
+
+
+def test_tables_hold_labels_with_bars():
+    lines = calibration_tables({("textcat", "a|b"): calibration(2)}).splitlines()
+    assert len({len(re.split(r"(?<!\\)\|", line)) for line in lines[:3]}) == 1
+    assert len({len(re.split(r"(?<!\\)\|", line)) for line in lines[4:]}) == 1
+
+
+def test_picture_of_thousands_of_labels_shows_those_with_most_answers(tmp_path, monkeypatch):
+    """A row each would be a picture of gigabytes."""
+    monkeypatch.setattr("spacy_clinicalbert.evaluation.reliability.MAX_LABELS", 2, raising=False)
+    plot_reliability({("textcat", f"label {n}"): calibration(n) for n in range(4)}, tmp_path / "a.svg", after=False)
+    texts = {element.text.strip() for element in ElementTree.parse(tmp_path / "a.svg").iter() if element.text}
+    assert {text for text in texts if "label" in text} == {"textcat, label 2", "textcat, label 3"}
+
+
+def test_command_takes_a_config_that_leaves_the_corpus_to_spacy(saved, tmp_path):
+    config = tmp_path / "train.cfg"
+    path = json.dumps(str(saved / "notes.spacy"))
+    corpus = f'[corpora]\n[corpora.dev]\n@readers = "spacy.Corpus.v1"\ngold_preproc = false\npath = {path}\n'
+    config.write_text(f"{corpus}[training]\nseed = 0\n")
+    result = run(saved / "pipeline", config, tmp_path / "out")
+    assert result.exit_code == 0, result.output

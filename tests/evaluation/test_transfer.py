@@ -8,8 +8,9 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_clinicalbert.cli import app
-from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.docs import Report, install_extensions, to_docs
 from spacy_clinicalbert.corpora.formats import read_corpus
+from spacy_clinicalbert.evaluation.gold import read_gold
 from spacy_clinicalbert.evaluation.heads import find_answers, find_heads
 from spacy_clinicalbert.evaluation.mistakes import WrongCategories, find_mistakes
 from spacy_clinicalbert.evaluation.plot_sources import confusion
@@ -390,9 +391,20 @@ def test_command_says_where_it_cannot_write(tmp_path, pipelines, corpora):
     done = invoke(pipelines, corpora, "--samples", "2", "--json", str(tmp_path / "file" / "out.json"))
     assert done.exit_code == 1 and "| careful | full |" in done.output and "File exists" in done.output
     assert isinstance(done.exception, SystemExit)
+    plot = ("--json", str(tmp_path / "out.json"), "--plot", str(tmp_path / "file" / "out.svg"))
+    assert invoke(pipelines, corpora, "--samples", "2", *plot).exit_code == 1 and (tmp_path / "out.json").exists()
 
 
 def test_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"spacy-clinicalbert\[evaluation\]"):
         check_installed()
+
+
+def test_a_component_that_may_learn_all_labels_says_nothing_of_them():
+    install_extensions()
+    docs = [spacy.blank("en").make_doc("Has fever.") for _ in range(2)]
+    docs[0].set_ents([docs[0].char_span(4, 9, label="X")])
+    docs[1].set_ents([])
+    docs[0]._.annotated = {"ner": None}
+    assert [note.labels for note in read_gold(docs, "ents", ["ner"], None).notes] == [{"X"}, {"X"}]

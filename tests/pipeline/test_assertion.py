@@ -278,6 +278,9 @@ def test_assertion_end_to_end_passes_over_axes_that_are_not_annotated(trained, r
         (None, False, True),
         ({"clinical_ner": ("PROBLEM",)}, False, True),
         ({"clinical_ner": ("DRUG",), "clinical_assertion": ("certainty",)}, False, False),
+        ({"clinical_ner": None}, False, True),  # all labels
+        # As readers write it for a note with all of its entities.
+        ({"textcat": (), "textcat_multilabel": ("consult",), "clinical_note_classifier": ()}, False, True),
         (None, True, False),
     ],
 )

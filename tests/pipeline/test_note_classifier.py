@@ -372,3 +372,12 @@ def test_what_is_not_of_a_category_gets_none_of_the_second_classifier(toy):
 def test_thresholds_of_labels_that_are_none_are_told(toy, caplog):
     make_textcat(toy, exclusive_classes=False, thresholds={"Progress": 0.3})
     assert "has thresholds for Progress, and no such label. Its labels are progress, radiology." in caplog.text
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_where_nothing_is_annotated_there_is_no_score_and_no_calibration(toy, exclusive):
+    nlp = make_textcat(toy, exclusive_classes=exclusive)
+    scores = nlp.evaluate(with_cats(nlp, (TEXT, {})))
+    assert scores["cats_score"] is scores["cats_micro_f"] is scores["cats_macro_auprc"] is None
+    assert isinstance(scores["cats_score_desc"], str)  # which `spacy evaluate` prints
+    assert nlp.get_pipe("clinical_note_classifier").calibrate([]) == {}

@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
 import spacy
@@ -96,6 +97,24 @@ def test_notes_held_out_elsewhere_are_taken_as_they_are(toy, tmp_path):
     train, dev = write(tmp_path / "train.jsonl", ENTITIES), write(tmp_path / "dev.jsonl", TOPICS[:3])
     new_project(tmp_path / "new", train, dev, encoder=toy)
     assert len(notes_of(tmp_path / "new", "train")) == len(ENTITIES) and len(notes_of(tmp_path / "new", "dev")) == 3
+
+
+def test_the_folder_of_an_encoder_is_found_from_that_of_the_project(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(toy).parent)
+    new_project(tmp_path / "new", write(tmp_path / "notes.jsonl", TOPICS), encoder=Path(toy).name)
+    assert load_config(tmp_path / "new" / "config.cfg")["paths"]["encoder"] == toy
+
+
+def test_notes_held_out_are_looked_at_too(toy, tmp_path):
+    train = write(tmp_path / "train.jsonl", TYPED)
+    both = [{**note, "cats": {"progress": 1, "radiology": 1}} for note in TYPED[:3]]
+    new_project(tmp_path / "both", train, write(tmp_path / "both.jsonl", both), encoder=toy)
+    config = load_config(tmp_path / "both" / "config.cfg")
+    assert config["components"]["clinical_note_classifier"]["exclusive_classes"] is False
+    bare = write(tmp_path / "bare.jsonl", [{"text": "No fever."}])
+    _, said = new_project(tmp_path / "📋 notes", train, bare, encoder=toy)
+    assert "too little annotation there to tell how good clinical_ner, clinical_note_classifier will be" in said[-1]
+    assert load_project_config(tmp_path / "📋 notes")["title"] == "📋 notes"
 
 
 @pytest.mark.parametrize(

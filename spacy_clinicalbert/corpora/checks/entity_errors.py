@@ -12,7 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from .findings import WARNING, Kind, Tally, excerpt
-from .label_errors import FOLDS, MIN_OF_CLASS, WEAK, Sample, find_issues
+from .label_errors import FOLDS, FREQUENT, MAX_LABELS, MIN_OF_CLASS, WEAK, Sample, find_issues
 
 MAX_TOKENS = 200_000  # of all notes together
 OUTSIDE = "O"
@@ -49,6 +49,9 @@ def see_entities(samples: List[Sample], nlp: Language, tally: Tally) -> None:
             labels += token_labels(docs[-1], sample.entities or [])
     notes = numpy.repeat(numpy.arange(len(docs)), [len(doc) for doc in docs])  # of each token
     first_tokens = numpy.searchsorted(notes, numpy.arange(len(docs)))
+    n_labels = len({*labels} - {OUTSIDE})
+    if n_labels > MAX_LABELS:
+        tally.add(FREQUENT, "entities", f"of {n_labels}")
     places = _find_places(docs, labels, notes)
     if places is None:
         tally.add(WEAK, "entities")
@@ -66,8 +69,8 @@ def _find_places(docs: List[Doc], labels: List[str], notes: numpy.ndarray) -> Op
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, PredefinedSplit
 
-    counts = Counter(labels)
-    rows = numpy.array([row for row, label in enumerate(labels) if counts[label] >= MIN_OF_CLASS], dtype="int64")
+    counts = dict(Counter(labels).most_common(MAX_LABELS + 1))  # with that of no entity
+    rows = numpy.array([row for row, label in enumerate(labels) if counts.get(label, 0) >= MIN_OF_CLASS], dtype="int64")
     if len(numpy.unique(notes[rows])) < MIN_OF_CLASS:
         return []
     folds = numpy.zeros(len(rows), dtype="int64")

@@ -18,6 +18,7 @@ MAX_NOTES = 2000  # drawn at random from all
 MAX_CHARS = 20_000  # of each
 FOLDS = 3
 MIN_OF_CLASS = 2 * FOLDS  # classes with fewer are left out, for some folds would not know them
+MAX_LABELS = 100  # of categories, and of entities: each costs a model, or a column of one
 MIN_AGREEMENT = 0.5  # with fewer of the labels a model knows too little to accuse any
 
 
@@ -26,6 +27,9 @@ CATEGORY = Kind(
 )
 WEAK = Kind(
     "not judged for label errors", INFO, f"Labels of which a model of other notes finds less than {MIN_AGREEMENT:.0%}"
+)
+FREQUENT = Kind(
+    "frequent labels alone", INFO, f"Label errors were looked for among the {MAX_LABELS} most frequent labels"
 )
 
 
@@ -110,6 +114,9 @@ def see_categories(samples: List[Sample], tally: Tally) -> None:
         return
     features = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform([one.text for one in samples])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    n_labels = len({label for sample in samples for label, value in sample.cats.items() if value >= 0.5})
+    if n_labels > MAX_LABELS:
+        tally.add(FREQUENT, "categories", f"of {n_labels}")
     found: List[Tuple[Issue, str, str]] = []
     for names, background, rows, classes in _problems(samples):
         issues = find_issues(LogisticRegression(C=10), features[rows], numpy.array(classes), folds, background)
@@ -123,8 +130,8 @@ def see_categories(samples: List[Sample], tally: Tally) -> None:
 
 
 def _problems(samples: List[Sample]) -> Iterator[Tuple[Sequence[str], Optional[int], List[int], List[int]]]:
-    """What there is to classify: one problem where every note has exactly one category, else one for each category, over the
-    notes of which it is known.
+    """What there is to classify, of the most frequent categories: one problem where every note has exactly one, else one for each category, over
+    the notes of which it is known.
 
     YIELDS (Tuple[Sequence[str], Optional[int], List[int], List[int]]): Names of the classes; which of them says that there is
         nothing; rows of the samples; the class of each.
@@ -132,12 +139,12 @@ def _problems(samples: List[Sample]) -> Iterator[Tuple[Sequence[str], Optional[i
     positive = [[label for label, value in sample.cats.items() if value >= 0.5] for sample in samples]
     counts = Counter(label for labels in positive for label in labels)
     if all(len(labels) == 1 for labels in positive):
-        names = sorted(label for label, count in counts.items() if count >= MIN_OF_CLASS)
+        names = sorted(label for label, count in counts.most_common(MAX_LABELS) if count >= MIN_OF_CLASS)
         rows = [row for row, labels in enumerate(positive) if labels[0] in names]
         if len(names) > 1:
             yield names, None, rows, [names.index(positive[row][0]) for row in rows]
         return
-    for label in sorted(counts):
+    for label in sorted(label for label, _ in counts.most_common(MAX_LABELS)):
         rows = [row for row, sample in enumerate(samples) if label in sample.cats]
         classes = [int(samples[row].cats[label] >= 0.5) for row in rows]
         if min(sum(classes), len(classes) - sum(classes)) >= MIN_OF_CLASS:

@@ -163,7 +163,7 @@ def doc_record(doc: Doc) -> Record:
         record["entities"] = groups.pop(GOLD, ents)
         # A note with all of its entities has tokens that are known to be in none.
         record["partial"] = doc.has_annotation("ENT_IOB") and "O" not in (token.ent_iob_ for token in doc)
-        if "ner" in annotated:
+        if annotated.get("ner") is not None:
             record["labels"] = list(annotated["ner"])
     record["spans"] = groups
     return record

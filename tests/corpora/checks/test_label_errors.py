@@ -101,3 +101,15 @@ def test_label_errors_are_looked_for_in_a_bounded_sample(monkeypatch):
     assert [finding.message for finding in check.findings()] == [
         "Label errors were looked for in 10 of 200 annotated notes, drawn at random"
     ]
+
+
+def test_label_errors_are_looked_for_among_frequent_labels(monkeypatch):
+    for module in (label_errors, entity_errors):
+        monkeypatch.setattr(module, "MAX_LABELS", 1)
+    of_all = notes(lambda name: {"surgery": float(name == "surgery"), "letter": 1.0})
+    records = [*of_all]
+    records[7]["cats"] = {"surgery": 0.0, "letter": 1.0}
+    assert set(find(records)) == {"frequent labels alone"}
+    found = find(entity_notes(30))
+    assert [each.detail for each in found["frequent labels alone"]] == ["of 2"]
+    assert not any("D (" in each.detail for examples in found.values() for each in examples)

@@ -5,7 +5,7 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_clinicalbert.corpora.checks.sources import UnusableCorpus, doc_record, load_nlp, open_sources
-from spacy_clinicalbert.corpora.docs import Report, to_docs
+from spacy_clinicalbert.corpora.docs import Report, install_extensions, to_docs
 
 RECORD = {"id": "a", "patient": "p", "text": "Has fever and cough.", "entities": [[4, 9, "X", {"negation": "no"}]]}
 
@@ -122,3 +122,11 @@ def test_a_pipeline_gives_its_tokenizer(tmp_path):
 @pytest.mark.parametrize("name", ["clinical", "en"])
 def test_tokenizers_take_notes_of_any_length(name):
     assert len(load_nlp(name).make_doc("fever " * 200_000)) >= 200_000
+
+
+def test_doc_record_of_a_component_that_may_learn_all_labels(nlp):
+    doc = nlp.make_doc("Has fever.")
+    doc.set_ents([doc.char_span(4, 9, label="X")])
+    install_extensions()
+    doc._.annotated = {"ner": None}
+    assert "labels" not in doc_record(doc) and doc_record(doc)["entities"] == [[4, 9, "X"]]
