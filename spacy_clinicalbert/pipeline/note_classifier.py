@@ -56,7 +56,7 @@ class ClinicalNoteClassifier(Head):
     thresholds (Optional[Dict[str, float]]): Label → how probable it must be to hold; 0.5 for the others. `doc.cats` has probabilities whatever they are: scores and mistakes go by
         thresholds. Not where classes are exclusive.
     only_if (Optional[str]): A category, of a component before this one, that a Doc must have with at least 0.5; of others nothing is said: they get no categories
-        and no windows of this component. None reads all. Training takes every Doc that is annotated.
+        and no windows of this component. None reads all. Training takes every Doc that is annotated. Not where classes are exclusive, of which each Doc has one.
     scorer (Optional[Callable]): The scoring method.
     """
 
@@ -84,6 +84,10 @@ class ClinicalNoteClassifier(Head):
         if not is_weight or (exclusive_classes and positive_weight != 1):
             raise ValueError(
                 f"positive_weight of '{name}' is {positive_weight}; set it above 0 or to \"{BALANCED}\", and to 1 where classes are exclusive."
+            )
+        if only_if is not None and exclusive_classes:
+            raise ValueError(
+                f"Classes of '{name}' are exclusive, and each document has one: with only_if = \"{only_if}\" some would have none. Set exclusive_classes = false."
             )
         self.vocab = vocab
         self.model = model

@@ -367,6 +367,8 @@ def test_what_is_not_of_a_category_gets_none_of_the_second_classifier(toy):
         second(nlp.make_doc(TEXT))
     scores = second.score([Example(is_one, with_cats(nlp, (TEXT, {"T1": 1.0, "T2": 0.0}))[0].reference)])
     assert "stages_macro_f" in scores and not any(key.startswith("cats") for key in scores)
+    with pytest.raises(ValueError, match="Set exclusive_classes = false"):
+        make_textcat(toy, only_if="progress")
 
 
 def test_thresholds_of_labels_that_are_none_are_told(toy, caplog):
