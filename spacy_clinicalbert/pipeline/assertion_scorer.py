@@ -78,11 +78,11 @@ def _count_found(
         for axis, labels in table.items():
             if axis in span.known:
                 _count(labels, span.known[axis], each[axis][0] if axis in each else None)
-    # Readers state of every note which categories it has: that says nothing of its entities.
+    # Readers state of every note which categories it has, and mixed corpora of every head whether it may learn: that says nothing of the entities.
     stated = {
         head: labels
         for head, labels in (example.reference._.annotated or {}).items()
-        if head != name and head not in CATEGORY_HEADS and labels is not None
+        if head != name and head not in CATEGORY_HEADS and labels
     }
     gaps = numpy.array([tag == MISSING_ENT for tag in example.get_aligned("ENT_IOB")] if exhaustive else [], dtype=bool)
     for key in found.keys() - matched if exhaustive else ():

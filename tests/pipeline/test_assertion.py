@@ -281,6 +281,8 @@ def test_assertion_end_to_end_passes_over_axes_that_are_not_annotated(trained, r
         ({"clinical_ner": None}, False, True),  # all labels
         # As readers write it for a note with all of its entities.
         ({"textcat": (), "textcat_multilabel": ("consult",), "clinical_note_classifier": ()}, False, True),
+        # As mixed corpora write it for the other heads, where "*" is said of this note's entities.
+        ({"chemicals": (), "clinical_qa": (), "clinical_assertion": ("certainty",)}, False, True),
         (None, True, False),
     ],
 )
