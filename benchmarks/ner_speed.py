@@ -22,10 +22,8 @@ from benchmarks.finetuning import CORPUS
 from spacy_clinicalbert.pipeline.confidence import SCORES
 
 FOLDER = Path("training/finetuning")
-HEADS = {
-    "ner": "fast_stock",
-    "clinical_ner": "brief_head",
-}  # the second trained briefly, but enough to find about as many
+# Head → how it was trained; the second briefly, but enough to find about as many entities.
+HEADS = {"ner": "fast_stock", "clinical_ner": "brief_head"}
 BATCH = 64
 
 

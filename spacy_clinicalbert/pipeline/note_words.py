@@ -20,10 +20,32 @@ from thinc.types import Floats2d
 PAIR = numpy.uint64(0x9E3779B97F4A7C15)
 MIN_NOTES = 2  # a word of one note says nothing of others
 MAX_COUNTED = 4_000_000  # words and pairs that are counted at a time; then the rarer half is forgotten
-# The table's rate, for one of the optimiser: notes' vectors of words are of length 1, where a category wants weights of tens. From 1,000 to 4,000 the same on
-# MTSamples' development notes, at 5e-3.
-RATE = 4000.0
+# The table's rate, for one of the optimiser: notes' vectors of words are of length 1, where a category wants weights of tens.
+RATE = 2000.0
+# The longest step. The first one moves the scores of all notes, by their common words, and beyond 17 a probability is 0 or 1 in float32, from which nothing is learned.
+MAX_STEP = 10.0
 MOMENT = 0.999  # of the second moments, as Adam has it
+
+
+class Keys(NamedTuple):
+    """The words of a note without its white space, as numbers that are the same in every process.
+
+    tokens (ndarray): Their tokens, (n,).
+    words (ndarray): uint64, (n,).
+    pairs (ndarray): Of each with the next, uint64, (n - 1,).
+    """
+
+    tokens: ndarray
+    words: ndarray
+    pairs: ndarray
+
+
+class Rows(NamedTuple):
+    """As `Keys`, with the rows of the table in the place of the numbers; -1 for what has none."""
+
+    tokens: ndarray
+    words: ndarray
+    pairs: ndarray
 
 
 class Words(NamedTuple):
@@ -48,7 +70,8 @@ class Frequencies:
 
     def add(self, doc: Doc) -> None:
         """doc (Doc): One more note."""
-        self.counts.update(numpy.unique(_keys(doc, 0, len(doc))[0]).tolist())
+        _, words, pairs = keys_of(doc)
+        self.counts.update(numpy.unique(numpy.concatenate([words, pairs])).tolist())
         self.n_notes += 1
         if len(self.counts) > MAX_COUNTED:
             self.counts = Counter(dict(self.counts.most_common(MAX_COUNTED // 2)))
@@ -92,13 +115,26 @@ class WordTable(Shim):
         self.worth = (numpy.log((1 + found.n_notes) / (1 + in_notes)) + 1).astype("f")
         self.weights = numpy.zeros((len(chosen), n_labels), dtype="f")
 
-    def count(self, doc: Doc, start: int, end: int) -> Words:
-        """RETURNS (Words): Those of some tokens of a note. White space is no word, and a pair has none between."""
-        keys, tokens = _keys(doc, start, end)
+    def look_up(self, doc: Doc) -> Rows:
+        """RETURNS (Rows): Those of a note."""
+        tokens, *keys = keys_of(doc)
+        return Rows(tokens, *map(self._find, keys))
+
+    def _find(self, keys: ndarray) -> ndarray:
         if not len(self.keys):
-            keys, tokens = keys[:0], tokens[:0]
-        rows = numpy.minimum(numpy.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
-        has_row = self.keys[rows] == keys
+            return numpy.full(len(keys), -1)
+        rows = numpy.minimum(numpy.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return numpy.where(self.keys[rows] == keys, rows, -1)
+
+    def count(self, note: Rows, start: int, end: int) -> Words:
+        """note (Rows): A note's. start (int): The first token of a stretch of it. end (int): The one behind the last. RETURNS (Words): The words of that stretch."""
+        first, last = numpy.searchsorted(note.tokens, [start, end])
+        places = note.tokens[first:last]
+        rows = numpy.concatenate([note.words[first:last], note.pairs[first : max(last - 1, first)]])
+        tokens = numpy.concatenate(
+            [numpy.stack([places, places], axis=1), numpy.stack([places[:-1], places[1:]], axis=1)]
+        )
+        has_row = rows >= 0
         rows, tokens = rows[has_row], tokens[has_row]
         own, inverse, counts = numpy.unique(rows, return_inverse=True, return_counts=True)
         values = numpy.log1p(counts) * self.worth[own]
@@ -107,7 +143,7 @@ class WordTable(Shim):
 
     def __call__(self, docs: List[Doc], is_train: bool) -> Tuple[ndarray, Callable[[ndarray], None]]:
         """docs (List[Doc]): The notes. RETURNS (Tuple[ndarray, Callable]): (n_docs, n_labels), and the backward."""
-        found = [self.count(doc, 0, len(doc)) for doc in docs]
+        found = [self.count(self.look_up(doc), 0, len(doc)) for doc in docs]
         scores = numpy.array([self.sum_up(each) for each in found]).reshape(len(docs), self.weights.shape[1])
 
         def backprop(d_scores: ndarray) -> None:
@@ -123,13 +159,14 @@ class WordTable(Shim):
         return found.values @ self.weights[found.rows]
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Take a step, at `RATE` times the optimiser's rate."""
+        """Take a step, at `RATE` times the optimiser's rate, or `MAX_STEP`."""
         if self.gradient is None:
             return
         self.n_steps += 1
         self.moments += (1 - MOMENT) * ((self.gradient.astype("float64") ** 2).sum(axis=0) - self.moments)
         scale = numpy.sqrt(self.moments / (1 - MOMENT**self.n_steps))
-        self.weights -= (RATE * optimizer.learn_rate * self.gradient / numpy.maximum(scale, 1e-12)).astype("f")
+        rate = min(RATE * optimizer.learn_rate, MAX_STEP)
+        self.weights -= (rate * self.gradient / numpy.maximum(scale, 1e-12)).astype("f")
         self.gradient = None
 
     def to_device(self, device_type: str, device_id: int) -> None:
@@ -185,7 +222,8 @@ def window_scores(table: WordTable, doc: Doc, windows: ndarray) -> ndarray:
     windows (ndarray): The tokens of each, first and behind the last, (n_windows, 2).
     RETURNS (ndarray): (n_windows, n_labels).
     """
-    scores = [table.sum_up(table.count(doc, start, end)) for start, end in windows.tolist()]
+    note = table.look_up(doc)
+    scores = [table.sum_up(table.count(note, start, end)) for start, end in windows.tolist()]
     return numpy.array(scores, dtype="f").reshape(len(windows), table.weights.shape[1])
 
 
@@ -194,18 +232,16 @@ def word_scores(table: WordTable, doc: Doc) -> ndarray:
 
     RETURNS (ndarray): (n_tokens, n_labels).
     """
-    found = table.count(doc, 0, len(doc))
+    found = table.count(table.look_up(doc), 0, len(doc))
     scores = numpy.zeros((len(doc), table.weights.shape[1]), dtype="f")
     for tokens in found.tokens.T:
         numpy.add.at(scores, tokens, table.weights[found.rows] * found.values[:, None] / 2)
     return scores
 
 
-def _keys(doc: Doc, start: int, end: int) -> Tuple[ndarray, ndarray]:
-    """RETURNS (Tuple[ndarray, ndarray]): The words of some tokens and then the pairs, as numbers that are the same in every process, (n,), and their tokens, (n, 2)."""
+def keys_of(doc: Doc) -> Keys:
+    """RETURNS (Keys): The words of a note, lower-cased, and the pairs of neighbours; white space is no word, and stands between no two."""
     ids, spaces = doc.to_array([LOWER, IS_SPACE]).T if len(doc) else numpy.zeros((2, 0), dtype="uint64")
-    tokens = start + numpy.flatnonzero(spaces[start:end] == 0)
+    tokens = numpy.flatnonzero(spaces == 0)
     words = ids[tokens]
-    keys = numpy.concatenate([words, words[:-1] * PAIR + words[1:]])
-    places = [numpy.stack([tokens, tokens], axis=1), numpy.stack([tokens[:-1], tokens[1:]], axis=1)]
-    return keys, numpy.concatenate(places)
+    return Keys(tokens, words, words[:-1] * PAIR + words[1:])

@@ -256,7 +256,7 @@ def test_planted_signal_is_learned_from_invented_tables(toy, tmp_path, monkeypat
         "training.eval_frequency": 10_000,
         "training.optimizer.learn_rate.warmup_steps": 1,
         "training.optimizer.learn_rate.total_steps": 10_000,
-        "training.optimizer.learn_rate.initial_rate": 2e-3,
+        "training.optimizer.learn_rate.initial_rate": 0.02,
     }
     nlp = init_nlp(load_config(ROOT / "configs" / "readmission.cfg", overrides=settings))
     nlp.config["training"].update(frozen_components=["clinicalbert"], annotating_components=["clinicalbert"])

@@ -4,6 +4,7 @@ import spacy
 from thinc.api import SGD, Adam
 
 from spacy_clinicalbert.pipeline.note_words import (
+    MAX_STEP,
     RATE,
     Frequencies,
     NoteWords,
@@ -62,7 +63,7 @@ def test_words_of_two_notes_have_rows_and_rarer_ones_are_worth_more():
 
 def test_count_counts_words_and_pairs_that_have_rows(doc, words):
     table = table_of(words)
-    found = table.count(doc, 0, len(doc))
+    found = table.count(table.look_up(doc), 0, len(doc))
     # All but "and" with its two pairs; and no white space.
     expected = [[i, i] for i in (0, 1, 2, 5, 6, 7, 8, 9)] + [[0, 1], [1, 2], [5, 6], [6, 7], [7, 8], [8, 9]]
     assert found.tokens.tolist() == expected
@@ -71,13 +72,13 @@ def test_count_counts_words_and_pairs_that_have_rows(doc, words):
     assert fever == pytest.approx(cough * numpy.log(4) / numpy.log(2) / 3)  # both stand in two of three notes
     vector = numpy.bincount(found.rows, found.values, len(table.keys))
     assert numpy.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert table.count(doc, 4, 5).rows.tolist() == []
+    assert table.count(table.look_up(doc), 4, 5).rows.tolist() == []
 
 
 def test_scores_are_sums_over_the_table(doc, words):
     table = table_of(words)
     scores = words.predict([doc, spacy.blank("en")("  ")])
-    found = table.count(doc, 0, len(doc))
+    found = table.count(table.look_up(doc), 0, len(doc))
     assert scores[0] == pytest.approx((table.weights[found.rows] * found.values[:, None]).sum(axis=0), abs=1e-5)
     assert not scores[1].any()
     by_token = word_scores(table, doc)
@@ -93,7 +94,7 @@ def test_gradient_is_that_of_differences(doc, words):
     weights = numpy.random.default_rng(1).normal(size=(3, 3)).astype("f")
     _, backprop = words(docs, is_train=True)
     backprop(weights)
-    row = int(table.count(doc, 0, len(doc)).rows[0])
+    row = int(table.count(table.look_up(doc), 0, len(doc)).rows[0])
     values = []
     for step in (-0.5, 0.5):
         table.weights[row, 1] += step
@@ -115,6 +116,11 @@ def test_first_step_is_the_gradient_by_its_length_and_a_label_without_one_stays(
     for j in (0, 1):
         step = -gradient[:, j] / numpy.linalg.norm(gradient[:, j]) * 1e-4 * RATE
         assert table.weights[:, j] - before[:, j] == pytest.approx(step, abs=1e-5)
+    before = table.weights.copy()
+    _, backprop = words([doc], is_train=True)
+    backprop(numpy.array([[2.0, -4.0, 0.0]], dtype="f"))
+    words.finish_update(SGD(1.0))
+    assert numpy.linalg.norm(table.weights - before, axis=0) == pytest.approx([MAX_STEP, MAX_STEP, 0.0], rel=1e-4)
 
 
 def test_bytes_hold_words_weights_and_how_far_training_is(doc, words):
