@@ -192,7 +192,7 @@ _STATE = ("keys", "worth", "weights", "moments", "n_steps")
 def NoteWords(n_rows: int) -> Model[List[Doc], Floats2d]:
     """Scores of categories by the words of each note.
 
-    n_rows (int): How many words and pairs have weights at most; `read_words` gives it them.
+    n_rows (int): How many words and pairs have weights at most; `WordTable.read` gives it them.
     RETURNS (Model[List[Doc], Floats2d]): To (n_docs, n_labels). Its one shim is a `WordTable`.
     """
     return Model("note-words", forward, init=init, dims={"nO": None}, shims=[WordTable(n_rows)])
