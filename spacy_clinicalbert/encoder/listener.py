@@ -133,10 +133,10 @@ class ClinicalBertListener(TransformerListener):
         position (int): The Doc's place in its batch, for the error.
         RAISES (ValueError): Nothing, or the Doc was retokenised since.
         """
-        if doc._.trf_data is None and doc in self.samples:
+        published = data = doc._.trf_data
+        if published is None and doc in self.samples:
             tokens, window = (self.ops.alloc2f(n, self.get_dim("nO")) for n in (len(doc), 1))
             return encode_doc(tokens, window, numpy.array([[0, len(doc)]]), encoder_id=-1, n_unread=0)
-        published = data = doc._.trf_data
         while isinstance(data, EncodedDoc) and data.encoder_id not in self.upstream_ids:
             data = data.beneath
         if not isinstance(data, EncodedDoc):

@@ -114,7 +114,7 @@ def lay_out(lengths: ndarray, window: int, context: int) -> Tuple[ndarray, ndarr
     window, context (int): See `marginals`.
     RETURNS (Tuple[ndarray, ndarray]): The token at each place, counted over all documents, or -1, (length, n_windows); and whether its probabilities are taken from there.
     """
-    longest = window + 2 * context
+    longest = min(window + 2 * context, int(lengths.max()))  # longer columns would be more steps
     columns: List[Tuple[ndarray, ndarray]] = []  # tokens, and which of them are taken
     first, n_packed = 0, 0  # documents that are laid behind one another
     for start, n in zip((numpy.cumsum(lengths) - lengths).tolist(), lengths.tolist()):
@@ -160,34 +160,35 @@ def forward_backward(outside: ndarray, steps: ndarray, joint: bool) -> ndarray:
     def total(each: ndarray) -> ndarray:
         return each.sum(axis=-1, keepdims=True) if joint else each
 
-    begin, inner, last, unit = steps
-    norms = numpy.empty_like(outside)
+    norms, from_closed, from_open = numpy.empty_like(outside), numpy.empty_like(outside), numpy.empty_like(steps[0])
     # What follows, seen from each state; at a window's end nothing is known of it.
-    closed, opened = numpy.ones_like(outside[0]), numpy.ones_like(begin[0])
-    # From the right: the probability of each step, given the state that it starts from.
+    closed, opened = numpy.ones_like(outside[0]), numpy.ones_like(steps[0, 0])
+    # From the right: the potential of each step with all that follows.
     for t in reversed(range(len(outside))):
-        to_open, to_closed = begin[t] * opened, unit[t] * closed
-        ending = last[t] * closed
-        from_open = inner[t] * opened
-        from_open += ending
-        from_closed = outside[t] * closed
-        from_closed += total(to_open + to_closed)
-        norm = norms[t] = from_closed + total(from_open)
-        closed, opened = from_closed / norm, from_open / norm
-        # A state that no sequence passes through has 0 / TINY.
-        numpy.maximum(from_closed, TINY, out=from_closed)
-        numpy.maximum(from_open, TINY, out=from_open)
-        numpy.divide(to_open, from_closed, out=begin[t])
-        numpy.divide(to_closed, from_closed, out=unit[t])
-        numpy.divide(ending, from_open, out=last[t])
+        begin, inner, last, unit = steps[:, t]
+        begin *= opened
+        unit *= closed
+        last *= closed
+        numpy.multiply(inner, opened, out=from_open[t])
+        from_open[t] += last
+        numpy.multiply(outside[t], closed, out=from_closed[t])
+        from_closed[t] += total(begin + unit)
+        norm = numpy.add(from_closed[t], total(from_open[t]), out=norms[t])
+        closed, opened = from_closed[t] / norm, from_open[t] / norm
+    # The probability of each step, given the state that it starts from. A state that no sequence passes through has 0 / TINY.
+    numpy.maximum(from_closed, TINY, out=from_closed)
+    numpy.maximum(from_open, TINY, out=from_open)
+    for tag, state in ((BEGIN, from_closed), (UNIT, from_closed), (LAST, from_open)):
+        steps[tag - 1] /= state
     # From the left: the probability of each state, and so of each step.
     for t in range(len(outside)):
-        begin[t] *= closed
-        unit[t] *= closed
-        last[t] *= opened
-        numpy.subtract(opened, last[t], out=inner[t])
-        closed = closed + total(last[t] - begin[t])
-        opened = begin[t] + inner[t]
+        begin, inner, last, unit = steps[:, t]
+        begin *= closed
+        unit *= closed
+        last *= opened
+        numpy.subtract(opened, last, out=inner)
+        closed = closed + total(last - begin)
+        opened = begin + inner
     return norms
 
 

@@ -190,11 +190,11 @@ class ClinicalNer(Head):
         scores = scores / numpy.float32(self.cfg["temperature"])
         spans = self._mode.find(scores, n_words, numpy.array(thresholds, dtype="f"))
         spans = spans._replace(starts=words[spans.starts], ends=1 + words[spans.ends - 1])
-        spaces = [doc.to_array(IS_SPACE) for doc in docs]
-        spans = trim(spans, numpy.concatenate(spaces) > 0 if spaces else numpy.zeros(0, dtype=bool))
-        in_ents = best_of_overlapping(spans)
         lengths = numpy.array([len(doc) for doc in docs], dtype="int64")
         offsets = numpy.cumsum(lengths) - lengths
+        if _any_space(docs, offsets, numpy.concatenate([spans.starts, spans.ends - 1])):
+            spans = trim(spans, numpy.concatenate([doc.to_array(IS_SPACE) for doc in docs]) > 0)
+        in_ents = best_of_overlapping(spans)
         borders = [*numpy.searchsorted(spans.starts, offsets).tolist(), len(in_ents)]
         found = []
         for offset, *ends in zip(offsets, borders, borders[1:]):
@@ -315,6 +315,13 @@ class ClinicalNer(Head):
 
     def _on_host(self, scores: List[Floats2d]) -> ndarray:
         return self.model.ops.to_numpy(self.model.ops.flatten(scores))
+
+
+def _any_space(docs: List[Doc], offsets: ndarray, tokens: ndarray) -> bool:
+    """RETURNS (bool): Whether one of the tokens, counted over all docs, is white space."""
+    places = numpy.searchsorted(offsets, tokens, side="right") - 1
+    inside = tokens - offsets[places]
+    return any(docs[i][token].is_space for i, token in zip(places.tolist(), inside.tolist()))
 
 
 def _beside(spans: Spans, ents: List[Span], n_tokens: int) -> ndarray:
