@@ -5,6 +5,7 @@ from typing import Any, List, Tuple
 
 from spacy.tokens import Doc
 from thinc.api import Dropout, Linear, Model, Ops, chain, with_array
+from thinc.layers.with_array import forward as forward_joined
 from thinc.types import Floats1d, Floats2d
 
 from .crf import BEGIN, N_SCORED, UNIT
@@ -33,23 +34,22 @@ def by_doc(layers: Model[Floats2d, Floats2d]) -> Model[List[Floats2d], List[Floa
     """Thinc's with_array for layers of which the last is linear and the others do nothing in prediction. There each array has a product of its own: joining them, which
     copies all vectors, takes longer than one product for all saves."""
     model: Any = with_array(layers)  # type: ignore[arg-type]
-    forward_joined = model._func
-
-    def forward(model: Any, arrays: List[Floats2d], is_train: bool) -> Any:
-        if is_train:
-            return forward_joined(model, arrays, is_train)
-        output, ends = model.layers[0].layers[-1], list(accumulate(map(len, arrays)))
-        weights = output.get_param("W").T
-        scores = model.ops.alloc2f(ends[-1] if ends else 0, weights.shape[1])
-        rows = [scores[end - len(array) : end] for array, end in zip(arrays, ends)]
-        for array, its_scores in zip(arrays, rows):
-            # Not Ops.gemm: BLIS, which is behind it, takes three times as long for few rows.
-            model.ops.xp.dot(array, weights, out=its_scores)
-        scores += output.get_param("b")
-        return rows, lambda d_rows: d_rows
-
     model._func = forward
     return model
+
+
+def forward(model: Any, arrays: List[Floats2d], is_train: bool) -> Any:
+    if is_train:
+        return forward_joined(model, arrays, is_train)
+    output, ends = model.layers[0].layers[-1], list(accumulate(map(len, arrays)))
+    weights = output.get_param("W").T
+    scores = model.ops.alloc2f(ends[-1] if ends else 0, weights.shape[1])
+    rows = [scores[end - len(array) : end] for array, end in zip(arrays, ends)]
+    for array, its_scores in zip(arrays, rows):
+        # Not Ops.gemm: BLIS, which is behind it, takes three times as long for few rows.
+        model.ops.xp.dot(array, weights, out=its_scores)
+    scores += output.get_param("b")
+    return rows, lambda d_rows: d_rows
 
 
 def init_bias(ops: Ops, shape: Tuple[int, ...]) -> Floats1d:
