@@ -218,7 +218,8 @@ class ClinicalNoteClassifier(Head):
             return []
         scores = self.model.predict(docs)
         given = self._windows(scores)
-        notes = self._normalised(self.model.get_ref("aggregate").predict(given))
+        # Sums of float32 weights round to a little more than 1.
+        notes = numpy.minimum(self._normalised(self.model.get_ref("aggregate").predict(given)), 1)
         notes = apply_temperatures(notes, self.labels, temperatures, self.cfg["exclusive_classes"])
         # A note without windows is nothing, whatever a temperature makes of 0.
         notes[[not len(each) for each in scores.windows]] = 0

@@ -55,6 +55,14 @@ def test_cats_are_the_mean_over_windows_by_the_tokens_they_keep(toy, exclusive):
     assert (numpy.abs(numpy.array(sums) - 1) < 1e-5).all() == exclusive
 
 
+@pytest.mark.parametrize("aggregate", ["mean", "attention", "scaled_max_mean"])
+def test_no_probability_is_above_one_where_sums_of_weights_round(toy, aggregate):
+    nlp = make_textcat(toy, exclusive_classes=False, aggregate=aggregate)
+    nlp.get_pipe("clinical_note_classifier").model.get_ref("output_layer").set_param("b", numpy.full(2, 40, dtype="f"))
+    found = [doc.cats.values() for doc in nlp.pipe([f"{TEXT} " * n for n in range(1, 60)])]
+    assert {max(each) <= 1 for each in found} == {True}
+
+
 def test_notes_without_wordpieces_have_no_window_and_zeros(toy):
     nlp = make_textcat(toy)
     docs = list(nlp.pipe(["", " \n ", TEXT]))
