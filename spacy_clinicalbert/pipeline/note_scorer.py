@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy
 from numpy import ndarray
@@ -53,7 +53,8 @@ def score_notes(
     known (ndarray): bool, of that shape: of which that is known.
     exclusive (bool): Whether one label holds.
     thresholds (Mapping[str, float]): Label → how probable it must be to hold; 0.5 for the others.
-    RETURNS (Dict[str, Any]): As `spacy.scorer.Scorer.score_cats`, and the means over labels that occur of "cats_macro_auprc" (average
+    RETURNS (Dict[str, Any]): As `spacy.scorer.Scorer.score_cats`, but the means of a measure are over labels for which it is defined: that some note has
+        (precision, recall, F1) and some has not (AUROC). Besides "cats_macro_auprc" (average
         precision), "cats_macro_rp80" (recall at 80 % precision) and "cats_macro_ece" (expected calibration error of the probability of each label, in 15
         bins); with "cats_rank_per_type", label → "auroc", "auprc", "rp80", "ece", "n", "n_positive". None where there is nothing to score.
     """
@@ -78,11 +79,22 @@ def score_notes(
         ece = expected_calibration_error(reliability(given[own, j], truths[own, j]))
         figures = {**ranking._asdict(), "ece": ece}
         per_type[label] = {key: None if math.isnan(value) else value for key, value in figures.items()}
+    # spaCy's own means take a label that no note has for 0.
+    scores["cats_macro_auc"] = _mean(each["auroc"] for each in per_type.values())
     for key in ("auprc", "rp80", "ece"):
-        values: List[float] = [each[key] for each in per_type.values() if each[key] is not None]  # type: ignore[misc]
-        scores[f"cats_macro_{key}"] = sum(values) / len(values) if values else None
+        scores[f"cats_macro_{key}"] = _mean(each[key] for each in per_type.values())
+    for key in ("p", "r", "f"):
+        occur = [label for label in labels if per_type[label]["n_positive"]]
+        scores[f"cats_macro_{key}"] = _mean(scores["cats_f_per_type"][label][key] for label in occur)
+    main = {"macro AUC": "cats_macro_auc", "macro F": "cats_macro_f"}.get(scores["cats_score_desc"])
+    scores["cats_score"] = scores[main] if main else scores["cats_score"]
     scores["cats_rank_per_type"] = per_type
     return scores
+
+
+def _mean(values: Iterable[Optional[float]]) -> Optional[float]:
+    given = [value for value in values if value is not None]
+    return sum(given) / len(given) if given else None
 
 
 def _with_prefix(prefix: str, examples: Iterable[Example], **settings: Any) -> Scores:

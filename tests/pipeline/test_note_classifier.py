@@ -162,6 +162,16 @@ def test_scores_say_how_well_it_ranks_and_leave_out_what_is_missing(toy):
     assert scores["cats_macro_auprc"] == ranked["progress"]["auprc"] and 0 <= scores["cats_macro_ece"] <= 1
 
 
+@pytest.mark.parametrize("known", [{}, {"radiology": 0.0}])
+def test_a_label_that_no_note_has_is_in_no_mean(toy, known):
+    nlp = make_textcat(toy, exclusive_classes=False)
+    nlp.get_pipe("clinical_note_classifier").model.get_ref("output_layer").get_param("b")[:] = [20, -20]
+    scores = nlp.evaluate(with_cats(nlp, (TEXT, {"progress": 1.0, **known}), (LONG, {"progress": 0.0, **known})))
+    assert scores["cats_macro_p"] == 0.5 and scores["cats_macro_r"] == 1
+    assert scores["cats_macro_f"] == scores["cats_f_per_type"]["progress"]["f"] == pytest.approx(2 / 3)
+    assert scores["cats_score"] == scores["cats_macro_auc"] == scores["cats_rank_per_type"]["progress"]["auroc"]
+
+
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_scores_leave_out_categories_that_are_not_annotated(toy, exclusive):
     nlp = make_textcat(toy, exclusive_classes=exclusive)
