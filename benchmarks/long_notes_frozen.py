@@ -3,7 +3,7 @@
     python -m benchmarks.long_notes_frozen corpora mtsamples --encoder mini --seeds 3
     python -m benchmarks.long_notes report --folder training/long_notes_frozen
 
-Passes, batches and rate are those of configs/joint-notes.cfg, for all.
+Passes and batches are those of configs/joint-notes.cfg, the rate is the one that it had when this was measured, for all (2e-3 is better for "words"; see benchmarks/NOTE_TYPES.md).
 """
 
 import math
