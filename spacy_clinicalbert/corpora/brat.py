@@ -41,12 +41,15 @@ def brat_records(
         that have no label are left out. None keeps all types under their own names.
     relations (bool): Give an entity that is the first of a relation the attribute "relations", [[kind, start, end of the second], ...].
     YIELDS (Record): One record a text, by name. Entities whose text does not stand at their offsets are its "drops".
-        Relations that are not wanted or not of two entities, events' arguments and notes are counted as unread.
+        A file of annotation without its text is a record with a "drop". Relations that are not wanted or not of two entities, events' arguments and notes are counted as unread.
     RAISES (ValueError): There are no texts, a line is none of the format's, by its number, or most mentions of a file miss their offsets.
     """
     texts = sorted(Path(path).glob("*.txt"))
     if not texts:
         raise ValueError(f"The folder '{path}' has no texts (NAME.txt, with NAME.ann beside it).")
+    for name in sorted({file.stem for file in Path(path).glob("*.ann")} - {file.stem for file in texts}):
+        if split is None or split_of(name) == split:
+            yield {"id": name, "drop": "annotations without a text"}
     for file in texts:
         if split is not None and split_of(file.stem) != split:
             continue

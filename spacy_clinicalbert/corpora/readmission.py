@@ -7,6 +7,7 @@ of the same patient overlaps (a transfer) are left out, and counted.
 """
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,7 +60,7 @@ def readmission_records(
         nobody knows whether they would have been. The paper keeps them as not readmitted.
     balanced (bool): As many admissions that are not readmitted as are, chosen by their numbers, as in the paper. Not for a
         test set: with another prevalence precision means nothing.
-    YIELDS (Record): The text of all notes, with `spans["notes"]`, their borders; its id is that of the admission.
+    YIELDS (Record): The text of all notes, with `spans["notes"]`, their borders; its id is that of the admission. Its other notes are counted as unread.
     RAISES (ValueError): A table is not there, twice there or damaged, by the line.
     """
     folder = Path(path)
@@ -72,19 +73,21 @@ def readmission_records(
             yield {"id": name, "patient": admission.patient, "drop": admission.left_out}
     cohort = {name: each for name, each in cohort.items() if not each.left_out}
     # A table of notes is sorted by their kind, not by admission, and larger than memory: a temporary database on disk sorts it.
+    unread: Dict[str, Counter] = {}
     with closing(sqlite3.connect("")) as notes:
         notes.execute("CREATE TABLE notes (admission TEXT, time TEXT, number INTEGER, category TEXT, text TEXT)")
         for table in _tables_of_notes(folder, hours):
-            rows = _notes(table, cohort, hours)
+            rows = _notes(table, cohort, hours, unread)
             notes.executemany("INSERT INTO notes VALUES (?, ?, ?, ?, ?)", rows)
         with_notes = [name for (name,) in notes.execute("SELECT DISTINCT admission FROM notes ORDER BY admission")]
         for name in sorted(cohort.keys() - set(with_notes)):
-            yield {"id": name, "patient": cohort[name].patient, "drop": "admissions without such notes"}
+            dropped = {"id": name, "patient": cohort[name].patient, "drop": "admissions without such notes"}
+            yield {**dropped, "unread": unread.get(name, {})}
         chosen = _balance(with_notes, cohort) if balanced else with_notes
         notes.execute("CREATE INDEX by_admission ON notes (admission, time, number)")
         for name in chosen:
             query = "SELECT category, text FROM notes WHERE admission = ? ORDER BY time, number"
-            yield _record(name, cohort[name], list(notes.execute(query, (name,))))
+            yield {**_record(name, cohort[name], list(notes.execute(query, (name,)))), "unread": unread.get(name, {})}
 
 
 def read_readmission(
@@ -175,16 +178,24 @@ def _time(text: str, path: Path, number: int) -> Optional[datetime]:
 
 
 def _notes(
-    path: Path, cohort: Dict[str, Admission], hours: Optional[float]
+    path: Path, cohort: Dict[str, Admission], hours: Optional[float], unread: Dict[str, Counter]
 ) -> Iterator[Tuple[str, str, int, str, str]]:
-    """The notes of a table that belong to the cohort, as rows of the database."""
+    """The notes of a table that belong to the cohort, as rows of the database. `unread` gets, for each admission, why how many others of its notes do not."""
     for number, row in csv_rows(path, ["hadm_id", "text"]):
         name = row["hadm_id"].strip().removesuffix(".0")  # as a table has it that pandas wrote
         category = row.get("category", row.get("note_type", "")).strip()
         admission = cohort.get(name)
-        if admission is None or is_error(row) or not row["text"].strip():
+        if admission is None:
             continue
-        if (category in DISCHARGE) != (hours is None):
+        reason = None
+        if is_error(row):
+            reason = "notes marked as errors"
+        elif not row["text"].strip():
+            reason = "notes without text"
+        elif (category in DISCHARGE) != (hours is None):
+            reason = "notes that are no discharge summaries" if hours is None else "discharge summaries"
+        if reason:
+            unread.setdefault(name, Counter())[reason] += 1
             continue
         time = _time(row.get("charttime", ""), path, number)
         day = time or _time(row.get("chartdate", ""), path, number)
@@ -192,6 +203,8 @@ def _notes(
             # Of a day alone, its end: what was written later than the hours must not be read.
             latest = time or (day + timedelta(days=1) if day else None)
             if latest is None or latest > admission.begins + timedelta(hours=hours):
+                reason = "notes of an unknown time" if latest is None else "notes of later hours"
+                unread.setdefault(name, Counter())[reason] += 1
                 continue
         yield name, (day or admission.ends).isoformat(), number, category, row["text"].strip()
 

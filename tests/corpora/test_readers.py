@@ -264,6 +264,14 @@ def test_read_brat_splits_by_name(tmp_path):
     assert all(split_of(note_id) == split for split, ids in parts.items() for note_id in ids)
 
 
+def test_brat_annotation_without_its_text_is_counted(tmp_path):
+    write_brat(tmp_path, "n1", "Fever", "")
+    (tmp_path / "n2.ann").write_text("T1\tProblem 0 5\tFever\n")
+    report = Report()
+    assert len(list(to_docs(brat_records(tmp_path), spacy.blank("en"), report))) == 1
+    assert dict(report.dropped) == {"annotations without a text": 1}
+
+
 def test_read_brat_names_the_line_that_it_cannot_read_and_not_its_text(tmp_path):
     write_brat(tmp_path / "a", "n1", "Fever", "T1\tProblem 0 5\tFever\nT2\tsecretword\n")
     with pytest.raises(ValueError, match="Line 2") as caught:

@@ -136,6 +136,7 @@ def test_notes_of_an_admission_are_joined_in_their_order_with_borders(tmp_path):
     folder = write_tables(tmp_path / "mimic", [stay("1", "a", "01", "03")], notes)
     (record,) = readmission_records(folder)
     assert record["text"] == "Admitted with pain.\n\nAddendum: stable."
+    assert record["unread"] == {"notes marked as errors": 1, "notes that are no discharge summaries": 1}
     (doc,) = to_docs([record], spacy.blank("en"), Report(strict=True))
     assert [span.text for span in doc.spans["notes"]] == ["Admitted with pain.", "Addendum: stable."]
     assert doc._.annotated["clinical_note_classifier"] == ("readmission",) and doc._.meta["hours"] == 48
@@ -156,7 +157,15 @@ def test_first_hours_read_nothing_that_was_written_later(tmp_path):
     folder = write_tables(tmp_path / "mimic", stays, notes)
     left_out, record = readmission_records(folder, hours=24)
     assert record["text"] == "Of a whole day.\n\nFirst.\n\nAt the border."
+    assert record["unread"] == {"notes of later hours": 2, "notes of an unknown time": 1, "discharge summaries": 1}
     assert left_out["drop"] == "admissions that were over before the hours were"
+
+
+def test_what_an_admission_without_notes_has_is_counted(tmp_path):
+    notes = [["", "a", "2130-01-01", "", "Nursing", "", "Slept well."], ["", "a", "", "", "Discharge summary", "", " "]]
+    (record,) = readmission_records(write_tables(tmp_path / "mimic", [stay("1", "a", "01", "03")], notes))
+    assert record["drop"] == "admissions without such notes"
+    assert record["unread"] == {"notes that are no discharge summaries": 1, "notes without text": 1}
 
 
 def test_patients_are_in_one_split_and_the_balanced_protocol_keeps_all_readmitted(tmp_path):
