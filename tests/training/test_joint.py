@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from configparser import ConfigParser
 
 import numpy
 import pytest
@@ -251,3 +252,10 @@ def test_plain_spacy_train_learns_every_head(joint_config, tmp_path):
     assert written["license"] == "CC0" and written["pipeline"] == calibrated.pipe_names
     key = "mtsamples.clinical_note_classifier.cats_score"
     assert written["performance"][key] == pytest.approx(of_types)
+
+
+def test_package_installs_what_questions_want():
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    about = json.loads((ROOT / "configs" / "joint_package.json").read_text(encoding="utf8"))
+    assert about["requirements"] == settings["options.extras_require"]["questions"].split()
