@@ -26,6 +26,7 @@ FINDERS: Tuple[Callable[[Report], Iterator[Found]], ...] = (
 
 
 STORED: Any = ("._.", "pathology", None, None)  # in doc.user_data, where spaCy has the values of extensions
+STATED = "spacy_clinicalbert_stated"  # there too, until `clinical_pathology` takes it
 
 
 def install_getter() -> None:
@@ -67,10 +68,22 @@ class ClinicalPathology(Pipe):
 
     def __call__(self, doc: Doc) -> Doc:
         """doc (Doc): The report. RETURNS (Doc): The same, with its record."""
-        record = read_report(doc.text)
+        record = stated_record(doc)
+        doc.user_data.pop(STATED, None)
         add_inferred(record, doc.cats, self.inferred, self.threshold)
         doc.user_data[STORED] = record.model_dump(mode="json", exclude_defaults=True)
         return doc
+
+
+def stated_record(doc: Doc) -> PathologyRecord:
+    """What a report states. A classifier that reads facts asks before `clinical_pathology` does, and so what was found is kept with the Doc.
+
+    doc (Doc): The report.
+    RETURNS (PathologyRecord): What it states.
+    """
+    if STATED not in doc.user_data:
+        doc.user_data[STATED] = read_report(doc.text).model_dump(mode="json", exclude_defaults=True)
+    return PathologyRecord.model_validate(doc.user_data[STATED])
 
 
 def read_report(text: str) -> PathologyRecord:

@@ -161,7 +161,8 @@ class ClinicalNoteClassifier(Head):
         for label in labels or ():
             self.add_label(label)
         sample: List[Doc] = []
-        words = Frequencies() if self.model.has_ref("words") else None
+        table = table_of(self.model.get_ref("words")) if self.model.has_ref("words") else None
+        words = Frequencies(table.read_facts) if table is not None else None
         with_label: Counter = Counter()
         without: Counter = Counter()
         for example in get_examples():
@@ -186,8 +187,8 @@ class ClinicalNoteClassifier(Head):
                 "exclusive_classes = false, or annotate another label."
             )
         self.model.initialize(X=sample, Y=self.model.ops.alloc2f(1, len(self.labels)))  # type: ignore[arg-type]
-        if words is not None:
-            table_of(self.model.get_ref("words")).read(words)
+        if table is not None and words is not None:
+            table.read(words)
 
     def predict(self, docs: Iterable[Doc]) -> List[Optional[Categories]]:
         """Classify some Docs and their windows, without changing these.

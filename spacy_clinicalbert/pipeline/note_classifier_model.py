@@ -10,7 +10,7 @@ from thinc.types import Floats2d
 
 from ..encoder.listener import WindowVectors
 from .aggregators import Aggregator, Windows
-from .note_words import NoteWords, table_of, window_scores
+from .note_words import FactReader, NoteWords, table_of, window_scores
 
 ACTIVATIONS = ("tanh", "relu", "gelu")
 
@@ -31,7 +31,11 @@ class WindowScores(NamedTuple):
 
 
 def NoteClassifier(
-    tok2vec: Model[List[Doc], WindowVectors], aggregate: Aggregator, activation: str = "tanh", words: int = 0
+    tok2vec: Model[List[Doc], WindowVectors],
+    aggregate: Aggregator,
+    activation: str = "tanh",
+    words: int = 0,
+    facts: Optional[FactReader] = None,
 ) -> Model[List[Doc], WindowScores]:
     """The registered architecture `spacy-clinicalbert.NoteClassifier.v1`: scores of categories for each window of the encoder. A
     dense layer of the vectors' width, then a linear one; to that, what the note's words say by themselves, as spaCy's own text categorizer has it.
@@ -40,7 +44,8 @@ def NoteClassifier(
     aggregate (Model[Windows, Floats2d]): What the component makes the note's probabilities with, one of `pipeline.aggregators`. It is saved
         and trained with the rest.
     activation (str): Of the dense layer: "tanh" as BERT and RoBERTa have it, "relu" (DistilBERT), or "gelu" (ELECTRA, DeBERTa).
-    words (int): How many words and pairs of words have a weight a category, at most: those that most training notes have; see `pipeline.note_words`. 0: vectors alone.
+    words (int): How many words and pairs of words have a weight a category, at most: those that most training notes have; see `pipeline.note_words`. 0: none.
+    facts (Optional[Callable[[Doc], List[Fact]]]): Finds facts of a note, which have a weight a category too: `spacy-clinicalbert.pathology_facts.v1`. None: none.
     RETURNS (Model[List[Doc], WindowScores]): Its backward takes the gradients in logits and, or None, in hidden.
     """
     if words < 0:
@@ -48,7 +53,7 @@ def NoteClassifier(
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not '{activation}'.")
     dense, output = Linear(), Linear()
-    table = NoteWords(words) if words else None
+    table = NoteWords(words, facts) if words or facts else None
     activate: Model[Floats2d, Floats2d] = Model("activate", activate_forward, attrs={"function": activation})
     return Model(
         "note-classifier",

@@ -16,11 +16,13 @@ LONG = "The patient denies chest pain; history of fever. Aspirin given for cough
 STRIDED = {"@misc": "spacy-clinicalbert.strided_windows.v1", "size": 40, "context": 8}
 
 
-def make_textcat(toy, examples=make_examples, labels=None, aggregate="mean", pooling="first", words=0, **config):
+def make_textcat(
+    toy, examples=make_examples, labels=None, aggregate="mean", pooling="first", words=0, facts=None, **config
+):
     """With exclusive classes, if nothing else is said."""
     config = {"exclusive_classes": True, **config}
     model = {"aggregate": {"@layers": f"spacy-clinicalbert.{aggregate}.v1"}, "tok2vec": {"pooling": pooling}}
-    model["words"] = words
+    model.update(words=words, facts=facts)
     if aggregate == "scaled_max_mean":
         model["aggregate"]["learn"] = True
     config["model"] = model

@@ -4,8 +4,10 @@ import spacy
 from thinc.api import SGD, Adam
 
 from spacy_clinicalbert.pipeline.note_words import (
+    FACT,
     MAX_STEP,
     RATE,
+    Fact,
     Frequencies,
     NoteWords,
     table_of,
@@ -42,6 +44,34 @@ def words():
     assert not table.weights.any()
     table.weights[...] = numpy.random.default_rng(0).normal(size=table.weights.shape)
     return model
+
+
+def read_facts(doc):
+    """A fact at two places, and one of another note."""
+    told = [("fever twice", 0, 1), ("fever twice", 2, 5), ("cough said", 5, 6), ("nothing else", 0, 3)]
+    return [Fact(*each) for each in told if len(doc) > 5]
+
+
+def test_a_fact_counts_once_beside_words_whose_vector_is_as_it_was(doc, words):
+    model = NoteWords(4096, read_facts)
+    model.initialize(Y=numpy.zeros((1, 3), dtype="f"))
+    table, found = table_of(model), Frequencies(read_facts)
+    for text in (TEXT, TEXT.replace("and", "or"), "No more."):
+        found.add(spacy.blank("en")(text))
+    table.read(found)
+    assert len(table.keys) == len(table_of(words).keys) + 3
+    # The words' weights as they are there.
+    table.weights[numpy.isin(table.keys, table_of(words).keys)] = table_of(words).weights
+    is_fact = ~numpy.isin(table.keys, table_of(words).keys)
+    table.weights[is_fact] = [[1, 0, 0]] * 3
+    difference = model.predict([doc]) - words.predict([doc])
+    assert difference[0] == pytest.approx([3 * FACT, 0, 0], abs=1e-6)
+    # Each window has the facts that stand in it: two in the first, half of one of them; one in the second; none in the others.
+    more = window_scores(table, doc, WINDOWS) - window_scores(table_of(words), doc, WINDOWS)
+    assert more[:, 0] == pytest.approx([2 * FACT, FACT, 0, 0], abs=1e-6)
+    by_token = (word_scores(table, doc) - word_scores(table_of(words), doc))[:, 0]
+    assert by_token == pytest.approx(numpy.array([1, 0, 0.75, 0, 0.25, 1, 0, 0, 0, 0]) * FACT, abs=1e-6)
+    assert word_scores(table, doc).sum(axis=0) == pytest.approx(model.predict([doc])[0], abs=1e-5)
 
 
 def test_words_of_two_notes_have_rows_and_rarer_ones_are_worth_more():
