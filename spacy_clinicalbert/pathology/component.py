@@ -103,8 +103,12 @@ def read_report(text: str) -> PathologyRecord:
                 entries[key] = (first._replace(attributes=(*first.attributes, *more)), places)
     record = PathologyRecord()
     for found, places in sorted(entries.values(), key=lambda each: min(each[1])):
-        evidence = [Evidence(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))]
-        getattr(record, found.field).append(Value(value=found.value, evidence=evidence, **found.extra))
+        # Not validated: the rules give no other types, as the tests of the schema hold.
+        evidence = [
+            Evidence.model_construct(start=start, end=end, text=text[start:end]) for start, end in sorted(set(places))
+        ]
+        value = Value.model_construct(value=found.value, evidence=evidence, **found.extra)
+        getattr(record, found.field).append(value)
     return record
 
 

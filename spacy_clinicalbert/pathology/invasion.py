@@ -36,9 +36,14 @@ def _patterns(name: str, short: str, behind: str) -> List[Pattern[str]]:
     return [re.compile(form, re.IGNORECASE) for form in forms]
 
 
+# With words of which one stands in all that the expressions match: looking for them first is cheap.
 _FIELDS = (
-    ("lymphovascular_invasion", _patterns(_VESSELS, "LVS?I", r"(?:vasc|perineural|lymphatic|venous)[/a-z]{0,12}")),
-    ("perineural_invasion", _patterns(_NERVES, "PNI", _NERVES)),
+    (
+        "lymphovascular_invasion",
+        ("vas", "lymph", "ven", "vessel", "vein", "angio", "lvi", "lvsi", "neural"),
+        _patterns(_VESSELS, "LVS?I", r"(?:vasc|perineural|lymphatic|venous)[/a-z]{0,12}"),
+    ),
+    ("perineural_invasion", ("neur", "nerve", "pni"), _patterns(_NERVES, "PNI", _NERVES)),
 )
 # A list of up to four: "no lymphatic, venous or perineural invasion", "vascular and perineural invasions undetected", "LVI/PNI: absent"
 _KIND = rf"{_WORD}(?:lympho?\W|[a-z]{{1,12}}-?)?(?:vascular|lymphatic|venous|vessel|neuri?al|nerve)(?:\W?space)?"
@@ -119,13 +124,17 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
                 places.setdefault(field, match.start("list") + each.start())
             for field, place in places.items():
                 yield Found(field, value, place if start is None else start, match.end())
-    for match in _VESSEL_WORDS.finditer(text, low, high):
+    words = text[low:high].lower()
+    of_vessels = "vessel" in words or "vein" in words or "lymph" in words
+    for match in _VESSEL_WORDS.finditer(text, low, high) if of_vessels else ():
         if not re.search(r"\bno\s[^.;:]{0,40}$", text[max(0, match.start() - 45) : match.start()], re.IGNORECASE):
             yield Found("lymphovascular_invasion", "present", *match.span())
-    for match in _BY_SIZE.finditer(text, low, high):
+    for match in _BY_SIZE.finditer(text, low, high) if "vessel" in words else ():
         if value := _status(match):
             yield Found("lymphovascular_invasion", value, *match.span())
-    for field, patterns in _FIELDS:
+    for field, needed, patterns in _FIELDS:
+        if not any(word in words for word in needed):
+            continue
         taken = bytearray(shared)
         for pattern in patterns:
             for match in pattern.finditer(text, low, high):

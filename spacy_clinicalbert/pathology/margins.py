@@ -43,9 +43,11 @@ _OWN = [
 ]
 # What a "positive" cannot cross to a margin: the end of its clause, or a distance.
 _LEFT = rf"(?:(?!{_MARGIN}){INSIDE}){{0,55}}?(?:,|\d|\b(?:with|without|is|are|was|were|has|have)\b)"
+# With words of which one stands in all that the expression matches: looking for them first is cheap.
 _BACKWARD = (
     (
         "uninvolved",
+        ("negative", "free", "clear", "involve", "not"),
         re.compile(
             rf"(?:negative|free|clear|uninvolved|tumou?r-free)\s(?:(?:surgical|resection|oral|aboral|proximal|distal|deep|lateral|and|all)\s){{0,4}}{_MARGIN}|{_MARGIN}\s(?:involved|involvement|positive)\s?[:?]\s?(?:no\b|none|absent)|(?:{_TUMOUR}(?:\scells)?\s(?:(?:is|are|was|were)\s)?not\s(?:seen|present|identified|found)\s(?:at|in|on)|(?:does|do)\snot\s(?:\w{{1,12}}\s)?(?:extend\sto|involve|reach|invade)){INSIDE}{{0,30}}?{_MARGIN}",
             re.IGNORECASE,
@@ -53,6 +55,7 @@ _BACKWARD = (
     ),
     (
         "close",
+        ("close", "abut", "within"),
         re.compile(
             rf"(?:close(?:\sproximity)?\sto|abut\w{{0,4}}|close\s(?:surgical\s)?(?=margin)|within\.?\s(?:less\.?\s?than\s|<\s?)?(?:0\.[01]\d?\s?(?:cm|C\.?T)|[01](?:\.\d)?\s?mm)\.?)(?:(?!capsul|surface|pleura){INSIDE}){{0,50}}?{_MARGIN}",
             re.IGNORECASE,
@@ -60,6 +63,7 @@ _BACKWARD = (
     ),
     (
         "involved",
+        ("involve", "extend", "positive", " at"),
         re.compile(
             rf"{_MARGIN}\s(?:involved|involvement)\s?[:?]\s?(?:yes|present|positive)|(?:involvement\sof|involves|extend(?:s|ing)\s(?:focally\s)?(?:up\s)?(?:to(?![\s.]{{1,2}}(?:within|<?\s?\d)|\swithin|\sa\smaximum)|as\sfar\sas)|{_TUMOUR}(?:(?!\bbut\s)[^.;:]){{0,40}}(?<!\bnot)\s(?:(?:present|found|identified)\s(?:focally\s)?at(?!\sleast)|at(?=\s(?:the|(?:[a-z]{{3,14}}\s){{0,2}}margins?)\b))|positive(?!{_LEFT})){INSIDE}{{0,55}}?{_MARGIN}",
             re.IGNORECASE,
@@ -124,8 +128,10 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
     taken = bytearray(high - low)
     margins = [match.start() for match in _AT.finditer(text, low, high)]
     matches = _behind(_OWN, text, margins, high)
-    for value, pattern in _BACKWARD:
-        matches += [(value, *match.span()) for match in pattern.finditer(text, low, high)]
+    words = text[low:high].lower().replace("\xa0", " ")
+    for value, needed, pattern in _BACKWARD:
+        if any(word in words for word in needed):
+            matches += [(value, *match.span()) for match in pattern.finditer(text, low, high)]
     matches += [("close", *place) for place in _near(text, low, high)]
     matches += _behind(_FORWARD, text, margins, high)
     for match in filter(None, (_DISTANCE.match(text, start, high) for start in margins)):

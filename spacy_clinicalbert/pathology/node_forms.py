@@ -30,7 +30,8 @@ _IS = r"\s?(?:\([^)]{0,60}\)\s?)?(?:[:;=]|\b(?:is|was|are|were)\b|(?<=examined)\
 FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/]|\.\d|\s(?:solution|mixture)\b)"
 RATIO = r"(?:\(|\btotal\)?\s?:?\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 
-# Before each expression stands a word of all that it matches, which is cheap to look for, "#" where it begins with a number or "no" and is tried where one stands.
+# Before each expression stands a word of all that it matches, which is cheap to look for. Others are tried where they can begin: "#" at a number or "no" with a word for nodes behind it,
+# "/" at a number, "@" at a word for nodes or for their number.
 FORMS = [
     (word, re.compile(expression, re.IGNORECASE))
     for word, expression in (
@@ -40,12 +41,12 @@ FORMS = [
             rf"\b(?P<positive>{NUMBER}|none){FIGURE}{WRAP}\(?{OF_EXAMINED}(?:\s?\(\d{{1,3}}(?:\s?/\s?\d{{1,3}})?\)\.?|\s?\))?{INSIDE}{{0,45}}?\b{NODES}\b(?P<judged>)",
         ),
         # "Lymph nodes: 0 of 15"
-        ("node", rf"\b{NODES}(?:\s\([^)]{{0,25}}\))?\s?[:,]\s{POSITIVE}\s{OF_EXAMINED}(?P<judged>)"),
+        ("@", rf"\b{NODES}(?:\s\([^)]{{0,25}}\))?\s?[:,]\s{POSITIVE}\s{OF_EXAMINED}(?P<judged>)"),
         # "lymph nodes (0 of 15)"
-        ("node", rf"\b{NODES}[\s.]{{1,2}}\(\s?{POSITIVE}\s(?:out\s)?(?:of|to)\s(?P<examined>{NUMBER})\s?\)(?P<judged>)"),
+        ("@", rf"\b{NODES}[\s.]{{1,2}}\(\s?{POSITIVE}\s(?:out\s)?(?:of|to)\s(?P<examined>{NUMBER})\s?\)(?P<judged>)"),
         # "Lymph nodes: 15 examined, 2 positive"
         (
-            "node",
+            "@",
             rf"\b{NODES}(?:\s\([^)]{{0,25}}\))?\s?:\s(?P<examined>{NUMBER}){FIGURE}\s(?:examined|identified|sampled|submitted|retrieved|recovered|total)\b(?:[,;]?\s(?:and\s|of which\s)?(?:{POSITIVE}\s(?:(?:is|are|was|were)\s)?(?:positive|involved|metasta\w{{1,4}}|with\s(?:metasta\w{{1,4}}|tumou?r|carcinoma))\b(?!(?:\s\w{{1,12}}){{0,2}}\smargin)|(?P<none>all\s(?:(?:are|were)\s)?(?:negative|benign|free|{NONE}))))?",
         ),
         (
@@ -53,15 +54,15 @@ FORMS = [
             rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         ),
         # items of a form
-        ("", rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{INVOLVED}[^.:;,\d]{{0,45}}?{_IS}{POSITIVE}"),
-        ("", rf"{NUMBER_OF}{INVOLVED}(?:\s{NODES})?[^.:;,\d]{{0,45}}?(?:{_IS}|\.\s){POSITIVE}"),
+        ("@", rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{INVOLVED}[^.:;,\d]{{0,45}}?{_IS}{POSITIVE}"),
+        ("@", rf"{NUMBER_OF}{INVOLVED}(?:\s{NODES})?[^.:;,\d]{{0,45}}?(?:{_IS}|\.\s){POSITIVE}"),
         (
-            "",
+            "@",
             rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{EXAMINED}{_IS}(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         ),
-        ("", rf"{NUMBER_OF}(?:(?:{NODES}\s)?{EXAMINED}|{NODES})(?:{_IS}|\.\s)(?P<examined>{NUMBER}|none)\b(?!\s?/)"),
+        ("@", rf"{NUMBER_OF}(?:(?:{NODES}\s)?{EXAMINED}|{NODES})(?:{_IS}|\.\s)(?P<examined>{NUMBER}|none)\b(?!\s?/)"),
         (
-            "node",
+            "@",
             rf"\b{NODES}\s(?:metasta\w{{1,4}}|involvement)\s?\??\s?:\s?(?P<none>no\b(?=\s?[.;,](?!\sexam)|$)|none\b|absent|negative|not\s(?:identified|present|seen|found))",
         ),
         (
@@ -90,27 +91,27 @@ FORMS = [
         ("#", rf"(?<![\w/])(?<!of )(?P<positive>{NUMBER}){FIGURE}\s(?:positive|involved|metastatic)\s{KIND}{NODES}"),
         ("#", rf"\b(?P<examined>{HOW_MANY}){FIGURE}\s(?P<none>(?:benign|negative|tumou?r-free|reactive)\s){KIND}{NODES}"),
         # "1/12", "(No IV/XIX)"
-        ("#", FRACTION),
+        ("/", FRACTION),
         (":", RATIO),
         ("(no", r"\(no\.?\s(?P<positive>[ivxl]{1,6})\s?/\s?(?P<examined>[ivxl]{1,6})\)"),
         ("#", rf"{SOME}(?:\sexamined)?,\s{INSIDE}{{0,90}}?\s(?P<none>negative|free)\b"),
         ("#", rf"\b{POSITIVE}{FIGURE}\s{KIND}{NODES}\W{{1,3}}(?:(?:are|is)\s)?(?:positive|with metasta)"),
         # "lymph nodes (14): free of tumor", "Lymph nodes (4), right pelvic, excision"
         (
-            "node",
+            "@",
             rf"\blymph{GAP}(?P<noun>nodes?)[.,]?\s\((?P<examined>[1-9]\d?)\)(?P<result>{VERB}(?P<none>{CLEAN})|,\s(?:(?!lymph|node)[a-z\s-]){{3,30}}(?=[,.:]))?",
         ),
         (
-            "node",
+            "@",
             rf"\blymph{GAP}(?P<noun>nodes?)[,:]?\s(?:level|station|zone)\s\w{{1,4}}\s\((?P<examined>[1-9]\d?)\)(?P<result>{VERB}(?P<none>{CLEAN}))?",
         ),
-        ("node", rf"\b{NODES}\sstatus\s?:\s?(?P<none>{CLEAN})"),
+        ("@", rf"\b{NODES}\sstatus\s?:\s?(?P<none>{CLEAN})"),
         ("node", rf"\b(?P<none>(?:tumou?r\W?)?free|negative)\s{NODES}(?:\s\((?P<examined>{NUMBER})(?:\sexamined)?\))?"),
-        ("node", rf"\b{NODES}\s\((?P<examined>{NUMBER})\sexamined\)"),
+        ("@", rf"\b{NODES}\s\((?P<examined>{NUMBER})\sexamined\)"),
         # no count
-        ("not", rf"\b{NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{TUMOUR}"),
+        ("@", rf"\b{NODES}\s(?:does|do|did)\s(?P<none>not)\s(?:have|show|contain)\s{INSIDE}{{0,25}}?{TUMOUR}"),
         (
-            "",
+            "@",
             rf"\b{NODES}(?:\s?\([A-Z0]\)|\s?#\s?\d)?(?:\swith\s[a-z]{{4,20}})?(?:{VERB}|\s(?:show|demonstrate|reveal)\w?\s)(?P<none>{CLEAN})",
         ),
         ("reactive", rf"\b(?P<none>reactive\slymphadenitis)\sin\s(?:(?:all|the|examined)\s){{0,3}}{KIND}{NODES}"),
@@ -119,7 +120,7 @@ FORMS = [
         ("#", rf"(?<![\w/])(?P<examined>{NUMBER}){FIGURE}\s(?:examined|evaluated)\s{KIND}(?:lymph{GAP})?(?P<noun>nodes?)(?P<result>)"),
         # there are no nodes
         (
-            "",
+            "@",
             rf"\b(?:no\s{NODES}\s(?:(?:is|are|were)\s)?(?:present|included|{EXAMINED})|{NODES}(?:\s?[:-]{{1,2}}\s?|\s)(?:none|not)\s(?:present|included|submitted|identified|sampled|received|resected|removed|found)|{NODES}\s?:\s?none(?=\s?[.;,]))(?P<absent>)",
         ),
     )

@@ -12,6 +12,7 @@ _NUMBERS = {"none": 0, "single": 1}  # beside those of `number`
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50}
 _STARTS = frozenset([*WORDS, *TENS, *_NUMBERS, "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
+_FORM_WORD = re.compile(r"\b(?:lymph|node|number|total|no\b|regional|sentinel)|#", re.IGNORECASE)
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d|\b(?:level|station|zone|chain)s?\s[\divx]", re.IGNORECASE)
 _OF_FORM = re.compile(r"examined|metasta|positive|involved")  # what a form asks of nodes alone
 _BLOCK = re.compile(r"\b[A-Z]\d{1,2}\s$")
@@ -27,6 +28,9 @@ _WHOLE = re.compile(
     r"(?:(?:\b[yra]{0,2}[pc]?|T\w{1,3})N[\dOo](?:mi|[a-c])?(?:\s?\((?:i|mol|sn|mi)[+-]?\)){0,2}\W{0,3}|(?:\bnumber|#)[^.;:]{0,45}:\s?)$"
 )
 _MANY = 10  # nodes
+_TO_NODES = (
+    300  # characters from a number, at most, to the word for what it counts, in expressions that begin with the number
+)
 _CHAIN = 60  # characters from a fraction to the next one of the same list
 _SCORE = re.compile(r"(?:score|grade|gleason|block|date|page)\S{0,3}[^.;]{0,12}$", re.IGNORECASE)
 _HPF = re.compile(r"\s?(?:mitos|hpf|high)", re.IGNORECASE)
@@ -143,14 +147,21 @@ def _counts(report: Report) -> Iterator[_Count]:
 
 def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
     fractions = bytearray(high - low + 1)  # 1 where one ends
-    starts = list(_numbers(text, low, high))
     words = text[low:high].lower()
+    numbers = list(_numbers(text, low, high))
+    starts = {
+        "#": [start for start in numbers if "node" in words[start - low : start - low + _TO_NODES]],
+        "/": numbers,
+        "@": [match.start() for match in _FORM_WORD.finditer(text, low, high)],
+    }
     for word, pattern in FORMS:
-        if word != "#" and word not in words:
+        if word not in starts and word not in words:
             continue
         fraction = pattern.pattern in (FRACTION, RATIO)
         found = (
-            (pattern.match(text, start, high) for start in starts) if word == "#" else pattern.finditer(text, low, high)
+            (pattern.match(text, start, high) for start in starts[word])
+            if word in starts
+            else pattern.finditer(text, low, high)
         )
         for match in filter(None, found):
             start, end = match.span()

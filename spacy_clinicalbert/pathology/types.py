@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Iterator, Match, Pattern, Tuple
 
 from .found import JOIN, NO, STOP, Found, Report, has, stretches
-from .terms import load_terms
+from .terms import Starts, load_terms
 
 _NOT_BEFORE = re.compile(
     r"(?:metasta\w{1,4}(?:\sof)?|\bno|free of|negative for|history of|(?<!positive )\bfor|rule out|uninvolved by|involved by|without|involving|residual|invasion by|ex:|exclude|excluding|versus|vs\.?|suggestive of|suspicious for|suspected|favou?r(?:s|ed|ing)?|impression of|previous|prior|mimic\w{0,5}|similar to|\bthan|\bpan|resembl\w{1,4}|that of|seen in|pattern of|absence of|lack of|(?:features|evidence|component|growth|focus|foci|areas?)\sof)[\s.,]{1,3}"
@@ -88,6 +88,13 @@ _FORMS = (
 
 
 @lru_cache
+def _starts() -> Starts:
+    """Where a type can begin."""
+    parts = load_terms()["types"]
+    return Starts("|".join(["grade", "and", *(parts[name] for name in ("qualifiers", "organs", "dropped", "heads"))]))
+
+
+@lru_cache
 def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
     parts = load_terms()["types"]
     gap = f"{JOIN}{{1,3}}"
@@ -123,12 +130,12 @@ def _patterns() -> Tuple[Pattern[str], Pattern[str], Pattern[str]]:
 
 def find_types(report: Report) -> Iterator[Found]:
     """report (Report): The report. YIELDS (Found): `histologic_type`, lower case, without grade and organ; `in_situ` where it is."""
-    pattern, dropped, of_kind = _patterns()
+    (pattern, dropped, of_kind), starts = _patterns(), _starts()
     text, clinical = report.text, report.clinical
     found = [
         (match.group("type"), match)
         for low, high in stretches(text, _HEADS, 140, 150)
-        for match in pattern.finditer(text, low, high)
+        for match in starts.matches(pattern, text, low, high)
     ]
     for short, name in load_terms()["types"]["renames"].items():
         if short in text:
