@@ -1,9 +1,10 @@
 """A package with several heads over one encoder: what the whole costs, beside a pipeline for each head; and notes that are hard to take.
 
     python -m benchmarks.package speed en_clinicalbert_mini corpora --n-notes 100
+    python -m benchmarks.package cost en_clinicalbert_mini corpora --corpus tcga
     python -m benchmarks.package hostile en_clinicalbert_mini corpora
 
-PIPELINE is an installed package or a folder. The notes are MTSamples' development part. "Twins" are the pipelines that the package is in place of: the encoder with one head each,
+PIPELINE is an installed package or a folder. The notes are MTSamples' development part, or TCGA's reports. "Twins" are the pipelines that the package is in place of: the encoder with one head each,
 run one after the other. The cache is emptied before each run, and runs alternate; medians with the least and the most.
 """
 
@@ -20,6 +21,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_clinicalbert.corpora.mtsamples import mtsamples_records
+from spacy_clinicalbert.corpora.tcga import tcga_records
 from spacy_clinicalbert.encoder.component import ClinicalBert
 from spacy_clinicalbert.encoder.listener import ClinicalBertListener
 
@@ -28,8 +30,11 @@ NOTE = "Patient denies chest pain. Started on aspirin 81 mg daily for coronary a
 RECORD = 900_000  # characters: about 300 pages
 
 
-def read_notes(corpora: Path, n_notes: int) -> List[str]:
-    records = mtsamples_records(corpora / "mtsamples" / "mtsamples.jsonl", "dev")
+def read_notes(corpora: Path, n_notes: int, corpus: str = "mtsamples") -> List[str]:
+    if corpus == "tcga":
+        records = tcga_records(corpora / "tcga_tnm" / "tcga_reports_tnm.jsonl", "dev")
+    else:
+        records = mtsamples_records(corpora / "mtsamples" / "mtsamples.jsonl", "dev")
     return [record["text"] for record in islice(records, n_notes)]
 
 
@@ -54,11 +59,13 @@ def alone(nlp: Language, head: str) -> List[str]:
     return [name for name in before if nlp.get_pipe_meta(name).factory == "clinical_note_classifier"] + [head]
 
 
-def annotate(nlp: Language, texts: List[str], heads: List[str]) -> float:
-    """RETURNS (float): Seconds."""
-    others = [name for name in find_heads(nlp) if name not in heads]
-    find_encoder(nlp).shim.cache.clear()
-    with nlp.select_pipes(disable=others):
+def annotate(nlp: Language, texts: List[str], heads: List[str], rules: bool = True) -> float:
+    """RETURNS (float): Seconds, of the encoder with these heads, and with all components that are no heads, if wanted."""
+    encoder = find_encoder(nlp)
+    chosen = [nlp.pipe_names[[pipe for _, pipe in nlp.pipeline].index(encoder)], *heads]
+    chosen += [name for name in nlp.pipe_names if rules and name not in find_heads(nlp) and name not in chosen]
+    encoder.shim.cache.clear()
+    with nlp.select_pipes(enable=chosen):
         start = time.perf_counter()
         for _ in nlp.pipe(texts):
             pass
@@ -112,6 +119,36 @@ def speed(pipeline: str, corpora: Path, n_notes: int = 100, n_runs: int = 5) -> 
         rates = sorted(n_words / each for each in seconds[name])
         n_items = sum(count_passes(nlp, texts, run) for run in runs)
         print(f"| {name} | {statistics.median(rates):.0f} | {rates[0]:.0f} | {rates[-1]:.0f} | {n_items} |")
+
+
+@app.command()
+def cost(
+    pipeline: str,
+    corpora: Path,
+    corpus: str = typer.Option("mtsamples", help="mtsamples or tcga"),
+    n_notes: int = 100,
+    n_runs: int = 5,
+) -> None:
+    """What each component adds to the encoder's time, in percent of it."""
+    nlp = spacy.load(pipeline)
+    texts = read_notes(corpora, n_notes, corpus)
+    n_words = sum(len(nlp.make_doc(text)) for text in texts)
+    others = [name for name, pipe in nlp.pipeline if not isinstance(pipe, ClinicalBert)]
+    systems: Dict[str, List[str]] = {"encoder": [], **{name: alone(nlp, name) for name in others}}
+    seconds: Dict[str, List[float]] = {name: [] for name in systems}
+    annotate(nlp, texts[:5], others)
+    for _ in range(n_runs):
+        for name, components in systems.items():
+            seconds[name].append(annotate(nlp, texts, components, rules=False))
+    engine = find_encoder(nlp).shim.predictor
+    encoder = statistics.median(seconds["encoder"])
+    print(f"{corpus}: {len(texts)} notes, {n_words} words, {engine.name} in {engine.precision}, {n_runs} runs")
+    print(f"The encoder: {n_words / encoder:.0f} words/s\n\n| | adds % | least | most |\n|---|---|---|---|")
+    for name in others:
+        # A head that asks for another one's category pays for itself alone.
+        (*needed, _) = ["encoder", *systems[name]]
+        added = [100 * (own - each) / encoder for own, each in zip(seconds[name], seconds[needed[-1]])]
+        print(f"| {name} | {statistics.median(added):.1f} | {min(added):.1f} | {max(added):.1f} |")
 
 
 def outcome(doc: Doc) -> Dict[str, int]:

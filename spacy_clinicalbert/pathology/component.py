@@ -68,22 +68,22 @@ class ClinicalPathology(Pipe):
 
     def __call__(self, doc: Doc) -> Doc:
         """doc (Doc): The report. RETURNS (Doc): The same, with its record."""
-        record = stated_record(doc)
-        doc.user_data.pop(STATED, None)
+        stated = doc.user_data.pop(STATED, None)
+        record = read_report(doc.text) if stated is None else PathologyRecord.model_validate(stated)
         add_inferred(record, doc.cats, self.inferred, self.threshold)
         doc.user_data[STORED] = record.model_dump(mode="json", exclude_defaults=True)
         return doc
 
 
 def stated_record(doc: Doc) -> PathologyRecord:
-    """What a report states. A classifier that reads facts asks before `clinical_pathology` does, and so what was found is kept with the Doc.
+    """What a report states. A classifier that reads facts asks before `clinical_pathology` does, and so what was found is kept with the Doc; of a Doc that has its record it is taken from there.
 
     doc (Doc): The report.
-    RETURNS (PathologyRecord): What it states.
+    RETURNS (PathologyRecord): What it states, and what was inferred if that is known.
     """
-    if STATED not in doc.user_data:
+    if STORED not in doc.user_data and STATED not in doc.user_data:
         doc.user_data[STATED] = read_report(doc.text).model_dump(mode="json", exclude_defaults=True)
-    return PathologyRecord.model_validate(doc.user_data[STATED])
+    return PathologyRecord.model_validate(doc.user_data.get(STATED) or doc.user_data.get(STORED) or {})
 
 
 def read_report(text: str) -> PathologyRecord:

@@ -55,6 +55,8 @@ def test_a_report_is_read_once_and_nothing_of_it_stays(monkeypatch):
     assert stated_record(doc) == stated_record(doc) and find_facts(doc) == facts
     doc = nlp(doc)
     assert len(read) == 1 and STATED not in doc.user_data
+    # Of a Doc that has its record, as an explanation asks for them.
+    assert sorted(find_facts(doc)) == sorted(facts) and len(read) == 1 and STATED not in doc.user_data
     assert doc._.pathology.pT[0].value == "T2" and doc._.pathology == nlp(REPORT)._.pathology
 
 
