@@ -1,8 +1,8 @@
 """T, N, M and type of cancer of TCGA's pathology reports: a trained pipeline against TF-IDF with logistic regression, and both joined with what the reports state.
 
-    python -m benchmarks.pathology_stage FOLDER [MODEL] --text masked --part dev
+    python -m benchmarks.pathology_stage FOLDER [MODEL ...] --text masked --part dev
 
-FOLDER has tcga_tnm/tcga_reports_tnm.jsonl; MODEL is a pipeline that `pathology-train` made. Without it TF-IDF alone is measured. "masked" takes the stages that a report states out of its text, for training and for
+FOLDER has tcga_tnm/tcga_reports_tnm.jsonl; MODEL is a pipeline that `pathology-train` made, several are seeds of one, of which means are measured. Without it TF-IDF alone is measured. "masked" takes the stages that a report states out of its text, for training and for
 prediction; what is stated is then read from the whole text. AU-ROC is that of each class against the others of its field, macro the mean over the classes that have both; reports whose field is not known do not count.
 Intervals, and those of the difference of two systems, are bootstrapped over cases.
 """
@@ -134,8 +134,8 @@ def _show(samples: Tuple[numpy.ndarray, List[numpy.ndarray]], sign: str = "") ->
     )
 
 
-def measure(field: str, labels: Sequence[str], reports: Reports, systems: Dict[str, numpy.ndarray]) -> None:
-    """Print a field's table: all of its reports, and apart those that state it and those that do not."""
+def measure(field: str, labels: Sequence[str], reports: Reports, systems: Dict[str, List[numpy.ndarray]]) -> None:
+    """Print a field's table: all of its reports, and apart those that state it and those that do not. Of a system with several seeds the means of what each has."""
     truths = numpy.array([[float(cats.get(label, 0.0)) for label in labels] for cats in reports.cats])
     known = numpy.array([_holds(cats, labels) is not None for cats in reports.cats])
     says = reports.stated[field].sum(axis=1) > 0
@@ -153,8 +153,8 @@ def measure(field: str, labels: Sequence[str], reports: Reports, systems: Dict[s
             + " |  |"
         )
         results = {}
-        for name, scores in systems.items():
-            results[name] = aurocs(scores, truths, rows), [aurocs(scores, truths, each) for each in draws]
+        for name, seeds in systems.items():
+            results[name] = over_seeds(seeds, truths, rows, draws)
             value, drawn = results[name]
             cells = [f"{each:.3f}" if each == each else "–" for each in value[:-1]]
             print(f"| {name} | {' | '.join(cells)} | {_show((value[-1], [each[-1] for each in drawn]))} |")
@@ -165,9 +165,17 @@ def measure(field: str, labels: Sequence[str], reports: Reports, systems: Dict[s
             print(f"| {a} − {b} |{' |' * len(labels)} {_show(difference, '+')} |")
 
 
+def over_seeds(
+    seeds: List[numpy.ndarray], truths: numpy.ndarray, rows: numpy.ndarray, draws: List[numpy.ndarray]
+) -> Tuple[numpy.ndarray, List[numpy.ndarray]]:
+    """RETURNS (Tuple[ndarray, List[ndarray]]): The means over seeds of `aurocs`, of the reports and of each sample."""
+    over, *drawn = [numpy.mean([aurocs(scores, truths, each) for scores in seeds], axis=0) for each in [rows, *draws]]
+    return over, drawn
+
+
 def main(
     folder: Path = typer.Argument(..., help="The folder of the corpora"),
-    model: Optional[Path] = typer.Argument(None, help="A trained pipeline"),
+    models: Optional[List[Path]] = typer.Argument(None, help="Trained pipelines, of a seed each"),
     text: str = typer.Option("masked", help="masked or plain"),
     part: str = typer.Option("dev", help="dev or test"),
 ) -> None:
@@ -178,14 +186,15 @@ def main(
     classes: Dict[str, Sequence[str]] = {**FIELDS, "cancer_type": cancer_types_of(path)}
     train = load(path, "train", text == "masked", classes, False)
     reports = load(path, part, text == "masked", classes, True)
-    systems = {"TF-IDF": tfidf(train, reports.texts, classes)}
-    if model:
-        systems["pipeline"] = predict(model, reports.texts, classes)
+    systems = {"TF-IDF": [tfidf(train, reports.texts, classes)]}
+    if models:
+        systems["pipeline"] = [predict(model, reports.texts, classes) for model in models]
     print(f"{part}, {text} text; {len(train.texts)} training reports")
     for field, labels in classes.items():
-        shown = {name: scores[field] for name, scores in systems.items()}
+        shown = {name: [scores[field] for scores in seeds] for name, seeds in systems.items()}
         if field in STATED:
-            shown.update({f"{name} + stated": combine(scores, reports.stated[field]) for name, scores in shown.items()})
+            for name, seeds in list(shown.items()):
+                shown[f"{name} + stated"] = [combine(scores, reports.stated[field]) for scores in seeds]
         measure(field, labels, reports, shown)
 
 
