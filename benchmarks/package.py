@@ -59,13 +59,11 @@ def alone(nlp: Language, head: str) -> List[str]:
     return [name for name in before if nlp.get_pipe_meta(name).factory == "clinical_note_classifier"] + [head]
 
 
-def annotate(nlp: Language, texts: List[str], heads: List[str], rules: bool = True) -> float:
-    """RETURNS (float): Seconds, of the encoder with these heads, and with all components that are no heads, if wanted."""
-    encoder = find_encoder(nlp)
-    chosen = [nlp.pipe_names[[pipe for _, pipe in nlp.pipeline].index(encoder)], *heads]
-    chosen += [name for name in nlp.pipe_names if rules and name not in find_heads(nlp) and name not in chosen]
-    encoder.shim.cache.clear()
-    with nlp.select_pipes(enable=chosen):
+def annotate(nlp: Language, texts: List[str], heads: List[str]) -> float:
+    """RETURNS (float): Seconds."""
+    others = [name for name in find_heads(nlp) if name not in heads]
+    find_encoder(nlp).shim.cache.clear()
+    with nlp.select_pipes(disable=others):
         start = time.perf_counter()
         for _ in nlp.pipe(texts):
             pass
@@ -129,26 +127,34 @@ def cost(
     n_notes: int = 100,
     n_runs: int = 5,
 ) -> None:
-    """What each component adds to the encoder's time, in percent of it."""
+    """What each component adds to the encoder's time, in percent of it, each behind those before it."""
     nlp = spacy.load(pipeline)
     texts = read_notes(corpora, n_notes, corpus)
-    n_words = sum(len(nlp.make_doc(text)) for text in texts)
-    others = [name for name, pipe in nlp.pipeline if not isinstance(pipe, ClinicalBert)]
-    systems: Dict[str, List[str]] = {"encoder": [], **{name: alone(nlp, name) for name in others}}
-    seconds: Dict[str, List[float]] = {name: [] for name in systems}
-    annotate(nlp, texts[:5], others)
+    encoder = find_encoder(nlp)
+    seconds: Dict[str, List[float]] = {name: [] for name in nlp.pipe_names}
+    list(nlp.pipe(texts[:5]))
     for _ in range(n_runs):
-        for name, components in systems.items():
-            seconds[name].append(annotate(nlp, texts, components, rules=False))
-    engine = find_encoder(nlp).shim.predictor
-    encoder = statistics.median(seconds["encoder"])
-    print(f"{corpus}: {len(texts)} notes, {n_words} words, {engine.name} in {engine.precision}, {n_runs} runs")
-    print(f"The encoder: {n_words / encoder:.0f} words/s\n\n| | adds % | least | most |\n|---|---|---|---|")
-    for name in others:
-        # A head that asks for another one's category pays for itself alone.
-        (*needed, _) = ["encoder", *systems[name]]
-        added = [100 * (own - each) / encoder for own, each in zip(seconds[name], seconds[needed[-1]])]
-        print(f"| {name} | {statistics.median(added):.1f} | {min(added):.1f} | {max(added):.1f} |")
+        encoder.shim.cache.clear()
+        docs = [nlp.make_doc(text) for text in texts]
+        for name, component in nlp.pipeline:
+            stream = getattr(component, "pipe", None)
+            start = time.process_time()
+            docs = list(stream(docs, batch_size=nlp.batch_size) if stream else map(component, docs))
+            seconds[name].append(time.process_time() - start)
+    (name,) = [name for name, component in nlp.pipeline if component is encoder]
+    of_encoder = seconds.pop(name)
+    n_words = sum(map(len, docs))
+    rates = [n_words / each for each in of_encoder]
+    engine = encoder.shim.predictor
+    print(
+        f"{corpus}: {len(texts)} notes, {n_words} words, {engine.name} in {engine.precision}, {n_runs} runs, CPU time"
+    )
+    print(
+        f"The encoder: {statistics.median(rates):.0f} words/s\n\n| | of the encoder's time, % | least | most |\n|---|---|---|---|"
+    )
+    for name, own in seconds.items():
+        shares = [100 * each / whole for each, whole in zip(own, of_encoder)]
+        print(f"| {name} | {statistics.median(shares):.1f} | {min(shares):.1f} | {max(shares):.1f} |")
 
 
 def outcome(doc: Doc) -> Dict[str, int]:

@@ -1,7 +1,7 @@
 """Invasion of lymphatics and vessels, and of nerves."""
 
 import re
-from typing import Dict, Iterator, List, Match, Optional, Pattern
+from typing import Dict, Iterator, List, Match, Optional, Pattern, Tuple
 
 from .found import INSIDE, JOIN, NO, NO_STOP, Found, Report, is_definition, stretches
 
@@ -23,17 +23,20 @@ _WITH = r"\b(?:with|shows?|presence\sof|signs\sof|invasion\sof|invades|positive\
 _MAYBE = r"\b(?:possibility\sof|possible|suspicious\sfor|suggestive\sof|probable|suspected)\s(?:focal\s)?\W?"
 
 
-def _patterns(name: str, short: str, behind: str) -> List[Pattern[str]]:
+def _patterns(name: str, short: str, behind: str) -> List[Tuple[Tuple[str, ...], Pattern[str]]]:
     what = rf"(?:{name}{_INVASION}|\b{short}\b{_ASIDE})"
     forms = (
-        rf"{what}{_STATUS}",
-        rf"\binvasion[\s,]{{1,2}}{behind}{_STATUS}",
-        rf"(?P<absent>{_NO}){what}",
-        rf"(?P<indeterminate>{_MAYBE}){what}",
-        rf"{what}{INSIDE}{{0,40}}?(?P<indeterminate>can\s?not\sbe\s(?:entirely\s|completely\s)?(?:ruled\sout|excluded))",
-        rf"(?P<present>{_WITH})(?:lymphovascular\sand\s)?{what}",
+        (("",), rf"{what}{_STATUS}"),
+        (("",), rf"\binvasion[\s,]{{1,2}}{behind}{_STATUS}"),
+        (("no", "without", "negative", "absence", "free"), rf"(?P<absent>{_NO}){what}"),
+        (("possib", "suspicious", "suggestive", "probable", "suspected"), rf"(?P<indeterminate>{_MAYBE}){what}"),
+        (
+            ("can",),
+            rf"{what}{INSIDE}{{0,40}}?(?P<indeterminate>can\s?not\sbe\s(?:entirely\s|completely\s)?(?:ruled\sout|excluded))",
+        ),
+        (("",), rf"(?P<present>{_WITH})(?:lymphovascular\sand\s)?{what}"),
     )
-    return [re.compile(form, re.IGNORECASE) for form in forms]
+    return [(needed, re.compile(form, re.IGNORECASE)) for needed, form in forms]
 
 
 # With words of which one stands in all that the expressions match: looking for them first is cheap.
@@ -136,8 +139,8 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
         if not any(word in words for word in needed):
             continue
         taken = bytearray(shared)
-        for pattern in patterns:
-            for match in pattern.finditer(text, low, high):
+        for told, pattern in patterns:
+            for match in pattern.finditer(text, low, high) if any(word in words for word in told) else ():
                 start, end = match.span()
                 if any(taken[start - low : end - low]) or not _is_about(text, match, field):
                     continue

@@ -1,49 +1,57 @@
 """Surgical margins."""
 
 import re
-from typing import Iterator, List, Match, Pattern, Tuple
+from typing import Iterator, List, Match, Pattern, Sequence, Tuple
 
 from .found import INSIDE, NO, STOP, Found, Report, stretches
 
 _MARGIN = r"\b(?:margins?(?:\sof\sresection)?|resection\s(?:lines?|surfaces?|borders?|edges?|planes?)|lines?\sof\sresection|surgical\sedges?|cut\send)\b"
 _WORDS = ("margin", "resection", "cut end", "surgical edge")
 _TUMOUR = r"(?:tumou?r|malignan\w{1,3}|carcinoma|neoplas\w{1,3}|invasive|melanoma|sarcoma|dysplasia|cancer|disease|adenocarcinoma)"
+# With words of which one stands in all that the expression matches: looking for them first is cheap.
 _STATUSES = (
-    ("not assessable", r"(?:cannot|can not)\sbe\s(?:assessed|evaluated)|not\sassessable|indeterminate"),
+    (
+        "not assessable",
+        ("can", "assessable", "indeterminate"),
+        r"(?:cannot|can not)\sbe\s(?:assessed|evaluated)|not\sassessable|indeterminate",
+    ),
     (
         "uninvolved",
+        ("involved", "affected", "negative", "free", "clear", "no", "unremarkable", "without", "absence"),
         rf"uninvolved|not\s(?:\w{{1,10}}\s)?involved|un-?affected|negative|(?:are\s|is\s)?free\b|clear\b|no\s(?:evidence\sof\s)?(?:residual\s|invasive\s|malignant\s){{0,2}}{_TUMOUR}|{_TUMOUR}\W?free|(?:of\sthe\s)?normal(?:\sstructure)?|unremarkable|without\s{_TUMOUR}|absence\sof\s(?:\w{{1,12}}\s){{0,2}}(?:involvement|{_TUMOUR})",
     ),
-    ("close", r"close\b|near\b|abut\w{0,4}"),
+    ("close", ("close", "near", "abut"), r"close\b|near\b|abut\w{0,4}"),
     (
         "involved",
+        ("involve", "positive", "compromised", "infiltrated", "show", "contain", "with"),
         r"(?<!not\s)(?<!un)(?:involved|positive|compromised|infiltrated)|(?:are|is)\sinvolved|involvement|(?:shows?|contains?|with)\s(?!no\b|negative)(?:[a-z-]{2,12}\s){0,3}?(?:carcinoma|tumou?r|adenocarcinoma|neoplasm|malignan)",
     ),
 )
 _FORWARD = [
     (
         value,
+        needed,
         re.compile(
             rf"(?:(?<=[.;:]\ssurgical\s)margin\.\s[A-Z][\w\s]{{2,25}}:|{_MARGIN}(?:\.(?:(?<=margins\.)\s[A-Z][\w\s]{{2,25}}:)?|(?:(?!margins?\b){INSIDE}|:(?!\s?[A-Z][a-z]{{1,20}}\s[a-z]{{1,20}}:)){{0,60}}?))\W(?P<status>{status})",
             re.IGNORECASE,
         ),
     )
-    for value, status in _STATUSES
+    for value, needed, status in _STATUSES
 ]
 # The same right behind the word, and so the margin's own.
 _OWN = [
     (
         value,
+        needed,
         re.compile(
             rf"{_MARGIN}(?:\sstatus)?\s?(?::|is|are|was|were)?\s?(?:(?:all|both|also|widely|grossly|focally|microscopically|clearly)\s){{0,2}}(?<![a-z])(?:{status})",
             re.IGNORECASE,
         ),
     )
-    for value, status in _STATUSES
+    for value, needed, status in _STATUSES
 ]
 # What a "positive" cannot cross to a margin: the end of its clause, or a distance.
 _LEFT = rf"(?:(?!{_MARGIN}){INSIDE}){{0,55}}?(?:,|\d|\b(?:with|without|is|are|was|were|has|have)\b)"
-# With words of which one stands in all that the expression matches: looking for them first is cheap.
 _BACKWARD = (
     (
         "uninvolved",
@@ -69,6 +77,9 @@ _BACKWARD = (
             re.IGNORECASE,
         ),
     ),
+)
+_TO_STATUS = (
+    250  # characters, more than an expression's words for a margin, what may stand between, and its status have
 )
 _NEGATION = re.compile(
     rf"\b(?:{NO}(?:\s|{STOP}\s)(?:(?!(?:and|but|with|which|that|is|are|was|were|has|have|if|whether)\b)[\w-]{{1,16}}(?:\s|{STOP}\s)){{0,4}}|(?P<not>not)\s(?:\w{{1,12}}\s)?)$",
@@ -155,15 +166,15 @@ def _find(text: str, low: int, high: int) -> Iterator[Found]:
 
 
 def _behind(
-    patterns: List[Tuple[str, Pattern[str]]], text: str, margins: List[int], high: int
+    patterns: Sequence[Tuple[str, Tuple[str, ...], Pattern[str]]], text: str, margins: List[int], high: int
 ) -> List[Tuple[str, int, int]]:
     """What is said behind the words for margins. The status that stands first there is the margin's."""
-    found = [
-        (start, match.end(), value)
-        for value, pattern in patterns
-        for start in margins
-        if (match := pattern.match(text, start, high))
-    ]
+    found = []
+    for start in margins:
+        words = text[start : start + _TO_STATUS].lower()
+        for value, needed, pattern in patterns:
+            if any(word in words for word in needed) and (match := pattern.match(text, start, high)):
+                found.append((start, match.end(), value))
     return [(value, start, end) for start, end, value in sorted(found, key=lambda each: each[:2])]
 
 

@@ -31,7 +31,7 @@ FRACTION = r"(?<![\d/.])(?P<positive>\d{1,2})\s?/\s?(?P<examined>\d{1,3})(?![\d/
 RATIO = r"(?:\(|\btotal\)?\s?:?\s?)(?P<positive>\d{1,2})\s?:\s?(?P<examined>\d{1,3})(?![\d/:]|\.\d)"  # "(positive: total): 0:14"
 
 # Before each expression stands a word of all that it matches, which is cheap to look for. Others are tried where they can begin: "#" at a number or "no" with a word for nodes behind it,
-# "/" at a number, "@" at a word for nodes or for their number.
+# "/" at a number, "@" at a word for nodes, "@#" there and at one for their number.
 FORMS = [
     (word, re.compile(expression, re.IGNORECASE))
     for word, expression in (
@@ -54,13 +54,13 @@ FORMS = [
             rf"(?<!consists )(?<!consist )(?<!consisting )\bof\s(?P<examined>{NUMBER})(?!\.\s?\d){INSIDE}{{0,20}}?\bnodes?\b(?:{INSIDE}{{0,15}}?,\s{POSITIVE}{INSIDE}{{0,30}}?(?:positive|metasta|replace|involve))?",
         ),
         # items of a form
-        ("@", rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{INVOLVED}[^.:;,\d]{{0,45}}?{_IS}{POSITIVE}"),
-        ("@", rf"{NUMBER_OF}{INVOLVED}(?:\s{NODES})?[^.:;,\d]{{0,45}}?(?:{_IS}|\.\s){POSITIVE}"),
+        ("@#", rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{INVOLVED}[^.:;,\d]{{0,45}}?{_IS}{POSITIVE}"),
+        ("@#", rf"{NUMBER_OF}{INVOLVED}(?:\s{NODES})?[^.:;,\d]{{0,45}}?(?:{_IS}|\.\s){POSITIVE}"),
         (
-            "@",
+            "@#",
             rf"(?:{NUMBER_OF})?\b(?:(?:regional|sentinel)\s)?{NODES}\s{EXAMINED}{_IS}(?P<examined>{NUMBER}|none)\b(?!\s?/)",
         ),
-        ("@", rf"{NUMBER_OF}(?:(?:{NODES}\s)?{EXAMINED}|{NODES})(?:{_IS}|\.\s)(?P<examined>{NUMBER}|none)\b(?!\s?/)"),
+        ("@#", rf"{NUMBER_OF}(?:(?:{NODES}\s)?{EXAMINED}|{NODES})(?:{_IS}|\.\s)(?P<examined>{NUMBER}|none)\b(?!\s?/)"),
         (
             "@",
             rf"\b{NODES}\s(?:metasta\w{{1,4}}|involvement)\s?\??\s?:\s?(?P<none>no\b(?=\s?[.;,](?!\sexam)|$)|none\b|absent|negative|not\s(?:identified|present|seen|found))",
@@ -120,7 +120,7 @@ FORMS = [
         ("#", rf"(?<![\w/])(?P<examined>{NUMBER}){FIGURE}\s(?:examined|evaluated)\s{KIND}(?:lymph{GAP})?(?P<noun>nodes?)(?P<result>)"),
         # there are no nodes
         (
-            "@",
+            "@#",
             rf"\b(?:no\s{NODES}\s(?:(?:is|are|were)\s)?(?:present|included|{EXAMINED})|{NODES}(?:\s?[:-]{{1,2}}\s?|\s)(?:none|not)\s(?:present|included|submitted|identified|sampled|received|resected|removed|found)|{NODES}\s?:\s?none(?=\s?[.;,]))(?P<absent>)",
         ),
     )

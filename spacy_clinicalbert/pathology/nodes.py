@@ -12,7 +12,7 @@ _NUMBERS = {"none": 0, "single": 1}  # beside those of `number`
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50}
 _STARTS = frozenset([*WORDS, *TENS, *_NUMBERS, "no"])
 _TOKEN = re.compile(r"[A-Za-z0-9]+")
-_FORM_WORD = re.compile(r"\b(?:lymph|node|number|total|no\b|regional|sentinel)|#", re.IGNORECASE)
+_FORM_WORD = re.compile(r"\b(?P<nodes>lymph|node|regional|sentinel)|\b(?:number|total|no\b)|#", re.IGNORECASE)
 _NEAR = re.compile(r"\bnode|\bnodal|lymph|\bLN|pN\d|\b(?:level|station|zone|chain)s?\s[\divx]", re.IGNORECASE)
 _OF_FORM = re.compile(r"examined|metasta|positive|involved")  # what a form asks of nodes alone
 _BLOCK = re.compile(r"\b[A-Z]\d{1,2}\s$")
@@ -148,11 +148,12 @@ def _counts(report: Report) -> Iterator[_Count]:
 def _counts_of(text: str, low: int, high: int, taken: bytearray) -> Iterator[_Count]:
     fractions = bytearray(high - low + 1)  # 1 where one ends
     words = text[low:high].lower()
-    numbers = list(_numbers(text, low, high))
+    numbers, forms = list(_numbers(text, low, high)), list(_FORM_WORD.finditer(text, low, high))
     starts = {
         "#": [start for start in numbers if "node" in words[start - low : start - low + _TO_NODES]],
         "/": numbers,
-        "@": [match.start() for match in _FORM_WORD.finditer(text, low, high)],
+        "@": [match.start() for match in forms if match["nodes"]],
+        "@#": [match.start() for match in forms],
     }
     for word, pattern in FORMS:
         if word not in starts and word not in words:
