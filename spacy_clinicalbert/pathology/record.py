@@ -54,24 +54,24 @@ class PathologyRecord(BaseModel):
     """All that is known of a report. A field without values is missing: the report does not state it."""
 
     model_config = ConfigDict(extra="forbid")
-    site: List[Value] = Field(default_factory=list)
-    procedure: List[Value] = Field(default_factory=list)
-    laterality: List[Value] = Field(default_factory=list)
-    histologic_type: List[Value] = Field(default_factory=list)
-    grade: List[Value] = Field(default_factory=list)
-    tumour_size: List[Value] = Field(default_factory=list, description="dimensions in mm, the greatest first")
-    margins: List[Value] = Field(default_factory=list)
-    lymphovascular_invasion: List[Value] = Field(default_factory=list)
-    perineural_invasion: List[Value] = Field(default_factory=list)
-    nodes_examined: List[Value] = Field(default_factory=list)
-    nodes_positive: List[Value] = Field(default_factory=list)
-    pT: List[Value] = Field(default_factory=list)
-    pN: List[Value] = Field(default_factory=list)
-    pM: List[Value] = Field(default_factory=list)
-    edition: List[Value] = Field(default_factory=list)
-    stage_group: List[Value] = Field(default_factory=list)
-    marker: List[Value] = Field(default_factory=list)
-    cancer_type: List[Value] = Field(default_factory=list, description="inferred only")
+    site: List[Value] = []
+    procedure: List[Value] = []
+    laterality: List[Value] = []
+    histologic_type: List[Value] = []
+    grade: List[Value] = []
+    tumour_size: List[Value] = Field(default=[], description="dimensions in mm, the greatest first")
+    margins: List[Value] = []
+    lymphovascular_invasion: List[Value] = []
+    perineural_invasion: List[Value] = []
+    nodes_examined: List[Value] = []
+    nodes_positive: List[Value] = []
+    pT: List[Value] = []
+    pN: List[Value] = []
+    pM: List[Value] = []
+    edition: List[Value] = []
+    stage_group: List[Value] = []
+    marker: List[Value] = []
+    cancer_type: List[Value] = Field(default=[], description="inferred only")
 
     def values(self) -> Iterable[Any]:
         """YIELDS (Tuple[str, Value]): Each value with its field, in the order of the fields."""
