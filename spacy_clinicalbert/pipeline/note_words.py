@@ -5,7 +5,7 @@ too (`spacy.TextCatEnsemble.v2`). Facts that rules find in the note, "tumour_siz
 """
 
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 import srsly
@@ -288,11 +288,18 @@ def word_scores(table: WordTable, doc: Doc) -> ndarray:
 
 
 def keys_of(doc: Doc, read_facts: Optional[FactReader] = None) -> Keys:
-    """RETURNS (Keys): The words of a note, lower-cased, and the pairs of neighbours; white space is no word, and stands between no two. And its facts."""
+    """RETURNS (Keys): The words of a note, lower-cased, and the pairs of neighbours; white space is no word, and stands between no two. And its facts.
+    RAISES (ValueError): A fact is named as a word could be, or stands at no token."""
     ids, spaces = doc.to_array([LOWER, IS_SPACE]).T if len(doc) else numpy.zeros((2, 0), dtype="uint64")
     tokens = numpy.flatnonzero(spaces == 0)
     words = ids[tokens]
-    facts: Iterable[Fact] = read_facts(doc) if read_facts else ()
+    facts: Sequence[Fact] = read_facts(doc) if read_facts else ()
+    for each in facts:
+        if " " not in each.name or not 0 <= each.start < each.end <= len(doc):
+            raise ValueError(
+                "A fact that the classifier's function 'facts' found has no space in its name, which tells facts from words, or no token in the Doc. Name it as "
+                "'temperature > 38', and give the tokens where it stands, the first and the one behind the last."
+            )
     found = [(get_string_id(each.name), each.start, each.end - 1) for each in facts]
     names = numpy.array([name for name, *_ in found], dtype="uint64")
     places = numpy.array([place for _, *place in found], dtype="int64").reshape(-1, 2)

@@ -10,6 +10,7 @@ from spacy_clinicalbert.pipeline.note_words import (
     Fact,
     Frequencies,
     NoteWords,
+    keys_of,
     table_of,
     window_scores,
     word_scores,
@@ -72,6 +73,12 @@ def test_a_fact_counts_once_beside_words_whose_vector_is_as_it_was(doc, words):
     by_token = (word_scores(table, doc) - word_scores(table_of(words), doc))[:, 0]
     assert by_token == pytest.approx(numpy.array([1, 0, 0.75, 0, 0.25, 1, 0, 0, 0, 0]) * FACT, abs=1e-6)
     assert word_scores(table, doc).sum(axis=0) == pytest.approx(model.predict([doc])[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("fact", [("fever", 0, 1), ("a fever", 1, 1), ("a fever", 9, 11), ("a fever", -1, 2)])
+def test_a_fact_named_as_a_word_or_without_a_token_is_an_error(doc, fact):
+    with pytest.raises(ValueError, match="no space in its name"):
+        keys_of(doc, lambda doc: [Fact(*fact)])
 
 
 def test_words_of_two_notes_have_rows_and_rarer_ones_are_worth_more():
